@@ -1,0 +1,33 @@
+"""Stand-ins for the slow parts, for tests of what surrounds them."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from elmtex_batch.reader import Answer, Span
+
+PATTERNS = {
+    "age": r"\d+[- ](?:years?|months?)[- ]old|\d+-jährige[rn]?|\d+ (?:Jahre|years)",
+    "gender": r"\b(?:man|woman|girl|boy|Patientin|Herrn?|Frau|male|female)\b",
+    "laboratory_values": r"\b\w+ \d+(?:[.,]\d+)? (?:mg/dl|mmol/l|g/dl|g/dL|U/mL|ng/mL|U/l)\b",
+}
+
+
+class PatternReader:
+    """A `Reader` that finds values by regular expressions, one for each category it knows."""
+
+    name = "pattern-reader"
+
+    def __init__(self, patterns: Mapping[str, str] = PATTERNS) -> None:
+        self._patterns = {category: re.compile(pattern, re.IGNORECASE) for category, pattern in patterns.items()}
+
+    def read(self, texts: Sequence[str]) -> list[Answer]:
+        """See `Reader.read`; every match counts as certain."""
+        return [self._answer(text) for text in texts]
+
+    def _answer(self, text: str) -> Answer:
+        spans = [
+            Span(category, *match.span(), 1.0)
+            for category, pattern in self._patterns.items()
+            for match in pattern.finditer(text)
+        ]
+        return tuple(sorted(spans, key=lambda span: span.start))

@@ -1,0 +1,117 @@
+"""Language models as encoders: a base model with its LoRA adapter, token ids in, hidden states out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from elmtex_batch.bases import EMBEDDED, resolve_base
+from elmtex_batch.errors import ModelError
+
+ARCHITECTURES = frozenset({"llama", "gemma3_text"})
+"""Model types (`config.json`) that were tried with the full attention mask and with LoRA."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """Where a model runs and the number format its matrix products take."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+
+def choose_compute(device: str) -> Compute:
+    """The GPU where there is one; bf16 where the hardware multiplies it faster than fp32.
+
+    Raises:
+        ModelError: CUDA is asked for and not there.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ModelError("no CUDA device is available; set model.device to cpu or auto")
+    if device != "cpu" and torch.cuda.is_available():
+        return Compute(torch.device("cuda"), torch.bfloat16)
+    # Without tile instructions, bf16 on a CPU is emulated and slower than fp32.
+    fast = torch.cpu.get_capabilities().get("amx_bf16", False)
+    return Compute(torch.device("cpu"), torch.bfloat16 if fast else torch.float32)
+
+
+def load_backbone(base: str, dtype: torch.dtype) -> Any:
+    """The base model without its output head, as a `transformers` model in evaluation mode.
+
+    Raises:
+        ModelError: the model cannot be loaded, or its architecture is not one of `ARCHITECTURES`.
+    """
+    from transformers import AutoConfig, AutoModel
+
+    source = resolve_base(base)
+    try:
+        kind = AutoConfig.from_pretrained(source, trust_remote_code=False).model_type
+        if kind not in ARCHITECTURES:
+            raise ModelError(f"the base model {base} is of type {kind}; supported: {', '.join(sorted(ARCHITECTURES))}")
+        model = AutoModel.from_pretrained(
+            source, dtype=dtype, attn_implementation="sdpa", trust_remote_code=False, use_safetensors=True
+        )
+    except (OSError, ValueError) as error:
+        raise ModelError(_not_loaded(base)) from error
+    return model.eval()
+
+
+def load_tokenizer(base: str) -> Any:
+    """The base model's fast tokenizer.
+
+    Raises:
+        ModelError: there is none.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(resolve_base(base), use_fast=True, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise ModelError(_not_loaded(base)) from error
+
+
+def _not_loaded(base: str) -> str:
+    known = ", ".join(EMBEDDED)
+    return f"cannot load the base model {base}; embedded are {known}, others are named by folder or hub id"
+
+
+def merge_adapter(backbone: Any, folder: Path) -> Any:
+    """The backbone with the LoRA weights of `folder` added in, so that reading costs no extra products."""
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(backbone, str(folder)).merge_and_unload().eval()
+
+
+class FullAttention(nn.Module):
+    """A decoder-only model read as an encoder: every token sees every other token of its text.
+
+    The causal mask is replaced by one that hides padding only; LoRA training teaches the weights to use it (after
+    LLM2Vec, arXiv 2404.05961). Layers with a sliding window keep its width, to both sides, as in EmbeddingGemma
+    (arXiv 2509.20354): their rotary positions know no longer distances.
+    """
+
+    def __init__(self, backbone: Any) -> None:
+        super().__init__()
+        self.backbone = backbone
+        config = backbone.config
+        self.width: int = config.hidden_size
+        self._window: int | None = config.sliding_window if "sliding_attention" in _layer_types(config) else None
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Hidden states (batch, tokens, width) for right-padded `ids` (batch, tokens) with these true `lengths`."""
+        positions = torch.arange(ids.shape[1], device=ids.device)
+        seen = (positions < lengths[:, None])[:, None, None, :].expand(-1, 1, len(positions), -1)
+        mask: Any = seen
+        if self._window is not None:
+            near = (positions[:, None] - positions).abs() < self._window
+            # Padding may be out of everyone's sight; it sees itself, because a softmax over nothing is not a number.
+            itself = torch.eye(len(positions), dtype=torch.bool, device=ids.device)
+            mask = {"full_attention": seen, "sliding_attention": (seen & near) | itself}
+        states: Tensor = self.backbone(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+        return states
+
+
+def _layer_types(config: Any) -> tuple[str, ...]:
+    return tuple(getattr(config, "layer_types", None) or ())

@@ -1,0 +1,226 @@
+"""A raster of a page -> tokens, with Tesseract.
+
+The page is turned upright and straight for Tesseract, which loses words on pages that are not. It is told to find text
+anywhere on the page; the order in which it reports words is not used (see `layout`).
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pytesseract
+from PIL import Image
+
+from elmtex_batch.boxes import as_boxes, slant, union
+from elmtex_batch.errors import ToolMissing
+from elmtex_batch.layout import Sheet, Token
+from elmtex_batch.problems import PageProblem
+from elmtex_batch.raster import Raster, cleaned
+from elmtex_batch.reasons import Code
+from elmtex_batch.settings import OcrSettings
+from elmtex_batch.sketch import Sketch
+from elmtex_batch.tables import Rulings
+
+OSD_DPI = 150
+"""Enough to find the orientation, in two thirds of the time."""
+READABLE_PIXELS = 40_000_000
+"""A sheet of A2 at 300 dpi; larger pages are read at a lower resolution."""
+MIN_SKEW = 0.15
+"""Degrees of skew that do no harm."""
+CERTAIN = 0.65
+"""Confidence from which a page is the right way up; upside down it is 0.3, while bad scans reach 0.6."""
+BLANK = 0.2
+"""Square inches of writing that are taken for dust if nothing on the page is legible: a word or two."""
+EDGE = 0.01
+"""Share of a page at each side on which nobody writes."""
+STROKES = "|¦_"
+"""What Tesseract makes of ruling lines."""
+LEGIBLE = 0.5
+"""Confidence that one word at least must reach in a page that is not empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """The time until which all Tesseract calls of one page must be over."""
+
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float) -> "Deadline":
+        return cls(time.monotonic() + seconds)
+
+    def remaining(self) -> float:
+        """Seconds left, more than 0.
+
+        Raises:
+            PageProblem: the time is up.
+        """
+        left = self.at - time.monotonic()
+        if left <= 0:
+            raise PageProblem(Code.OCR_TIMEOUT)
+        return left
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read on a page after turning it clockwise by `rotation` degrees; `sheet` is the turned page."""
+
+    rotation: int
+    sheet: Sheet
+    rulings: Rulings
+
+    @cached_property
+    def confidence(self) -> float:
+        """Mean over the words, weighted by their length; words that run down the page count as not recognised."""
+        lengths = np.array([len(token.text) for token in self.sheet.tokens])
+        confidences = np.array([0.0 if _is_upended(token) else token.confidence or 0.0 for token in self.sheet.tokens])
+        return float(lengths @ confidences) / max(int(lengths.sum()), 1)
+
+    @property
+    def letters(self) -> float:
+        """Expected number of characters that were read correctly."""
+        return self.confidence * sum(len(token.text) for token in self.sheet.tokens)
+
+    def is_legible(self) -> bool:
+        return any(
+            (token.confidence or 0) >= LEGIBLE and any(map(str.isalnum, token.text)) for token in self.sheet.tokens
+        )
+
+
+def check_tesseract(settings: OcrSettings) -> None:
+    """Make sure that Tesseract runs and has the languages asked for, and the data for finding the orientation.
+
+    Raises:
+        ToolMissing: it has not; the message says what to install.
+    """
+    try:
+        pytesseract.get_tesseract_version()
+        installed = set(pytesseract.get_languages())
+    except (pytesseract.TesseractNotFoundError, SystemExit):
+        raise ToolMissing("Tesseract 4 or later is not installed; try: apt-get install tesseract-ocr") from None
+    if missing := sorted({*settings.languages, "osd"} - installed):
+        packages = " ".join(f"tesseract-ocr-{language.replace('_', '-')}" for language in missing)
+        raise ToolMissing(f"Tesseract lacks language data: {', '.join(missing)}; try: apt-get install {packages}")
+
+
+def read_raster(raster: Raster, settings: OcrSettings) -> Reading | None:
+    """The words on a page, the right way up; None if it is blank.
+
+    Raises:
+        PageProblem: the time is up, Tesseract failed, or nothing legible was found on a page that is not blank.
+        ToolMissing: Tesseract is not installed.
+    """
+    sketch = Sketch.of(raster)
+    if sketch.is_empty():
+        return None
+    reading = _best_reading(_for_tesseract(raster, settings), sketch, settings)
+    if reading.is_legible():
+        return reading
+    if sketch.written() < BLANK:
+        return None
+    raise PageProblem(Code.OCR_EMPTY)
+
+
+def _for_tesseract(raster: Raster, settings: OcrSettings) -> Raster:
+    most = raster.dpi * (READABLE_PIXELS / raster.pixels.size) ** 0.5
+    dpi = min(float(settings.dpi), most)
+    return cleaned(raster if 0.8 <= raster.dpi / dpi <= 1.2 else raster.scaled(dpi))
+
+
+def _best_reading(raster: Raster, sketch: Sketch, settings: OcrSettings) -> Reading:
+    """The first reading that is certain, else the best of all."""
+    deadline = Deadline.after(settings.page_timeout_s)
+    readings: dict[int, Reading] = {}
+    for rotation in _rotations(raster, sketch.is_sideways(), deadline):
+        if rotation not in readings:
+            skew = sketch.turned(rotation).skew()
+            readings[rotation] = _read_turned(raster, rotation, skew, settings, deadline)
+        if readings[rotation].confidence >= CERTAIN:
+            return readings[rotation]
+    return max(readings.values(), key=lambda reading: reading.letters)
+
+
+def _rotations(raster: Raster, sideways: bool, deadline: Deadline) -> Iterator[int]:
+    """Clockwise turns to try, likeliest first; Tesseract is asked only if the page does not read well as it lies."""
+    if not sideways:
+        yield 0
+    found = _orientation(raster, deadline)
+    if found is not None:
+        yield found
+    else:
+        yield from (90, 270, 0, 180) if sideways else (180, 90, 270)
+
+
+def _orientation(raster: Raster, deadline: Deadline) -> int | None:
+    """The clockwise turn that makes the page upright, as Tesseract sees it; None if there is too little text."""
+    small = raster.scaled(OSD_DPI)
+    try:
+        found = _call(pytesseract.image_to_osd, small, deadline, config=f"--dpi {OSD_DPI}")
+    except PageProblem as error:
+        if error.code is Code.OCR_TIMEOUT:
+            raise
+        return None
+    rotation: int = found["rotate"]
+    return rotation
+
+
+def _read_turned(raster: Raster, rotation: int, skew: float, settings: OcrSettings, deadline: Deadline) -> Reading:
+    """The words of a page after a clockwise turn; `skew` is what is then left, in degrees clockwise."""
+    turned = raster.turned(rotation)
+    skew = skew if abs(skew) >= MIN_SKEW else 0.0
+    straight = turned.rotated(-skew) if skew else turned
+    data = _call(
+        pytesseract.image_to_data,
+        straight,
+        deadline,
+        lang="+".join(settings.languages),
+        config=f"--psm 3 --dpi {round(straight.dpi)}",
+    )
+    sheet = Sheet(*turned.size, tuple(_tokens(data, straight.dpi, skew, turned.size)))
+    return Reading(rotation, sheet, Sketch.of(straight).rulings)
+
+
+def _call(
+    function: Callable[..., dict[str, Any]], raster: Raster, deadline: Deadline, **options: str
+) -> dict[str, Any]:
+    """Run Tesseract in a process of its own, which dies at the deadline."""
+    # Tesseract's own threads make one page little faster and many pages at once much slower.
+    os.environ["OMP_THREAD_LIMIT"] = "1"
+    image = Image.fromarray(raster.pixels)
+    image.format = "PPM"  # what pytesseract writes the page as; its default, PNG, is slow to pack
+    try:
+        return function(image, timeout=deadline.remaining(), output_type=pytesseract.Output.DICT, **options)
+    except pytesseract.TesseractNotFoundError:
+        raise ToolMissing("Tesseract is not installed; try: apt-get install tesseract-ocr") from None
+    except pytesseract.TesseractError:
+        raise PageProblem(Code.OCR_FAILED) from None
+    except RuntimeError:  # pytesseract says so, and has killed the process
+        raise PageProblem(Code.OCR_TIMEOUT) from None
+
+
+def _tokens(data: dict[str, Any], dpi: float, skew: float, size: tuple[float, float]) -> Iterator[Token]:
+    """Tesseract's words, with boxes in points around them on the page as it was before straightening."""
+    rows = [i for i, text in enumerate(data["text"]) if text.strip(STROKES).strip()]
+    corners = [(data["left"][i], data["top"][i], data["width"][i], data["height"][i]) for i in rows]
+    boxes = as_boxes([(x, y, x + width, y + height) for x, y, width, height in corners]) * (72 / dpi)
+    slanted = slant(boxes, skew, (size[0] / 2, size[1] / 2))
+    for i, box in zip(rows, slanted, strict=True):
+        token = Token(data["text"][i].strip(), union(box[None]), skew % 360, float(data["conf"][i]) / 100)
+        if not _is_beside_page(token, size):
+            yield token
+
+
+def _is_beside_page(token: Token, size: tuple[float, float]) -> bool:
+    """Whether a word stands where a scanner shows its lid, or the shadow of the paper."""
+    middles = (token.box[0] + token.box[2]) / 2, (token.box[1] + token.box[3]) / 2
+    return any(not EDGE * side < middle < (1 - EDGE) * side for middle, side in zip(middles, size, strict=True))
+
+
+def _is_upended(token: Token) -> bool:
+    """Whether a word stands on end: Tesseract reads columns of such words too, but not in our order."""
+    x0, y0, x1, y1 = token.box
+    return len(token.text) >= 4 and y1 - y0 > x1 - x0

@@ -1,0 +1,155 @@
+"""Reading order of the words of a page by recursive cuts along white space.
+
+A page is cut into bands along wide white stripes, and a band into columns along a gutter, but only where the text on
+the sides of the gutter reads as columns. In every other case what stands on one line is read as one line: so the rows
+of a table of laboratory values stay whole, and so do label and value. After Nagy and Seth's XY-cut (1984), with gutters
+found as in Breuel, "Two geometric algorithms for layout analysis" (2002).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elmtex_batch.boxes import Boxes, centres, heights, union
+from elmtex_batch.lines import lines_of
+
+Block = list[list[int]]
+"""Lines of row numbers."""
+Mask = NDArray[np.bool_]
+
+BAND_GAP = 3.0
+"""White stripes this many text heights high separate bands that are read one after the other."""
+GUTTER = 1.0
+"""Width of the narrowest gutter in text heights; words of justified text stand closer."""
+COLUMN_LINES = 3
+"""Lines that a column must have on each side of its gutter."""
+BLOCK_STEP = 1.3
+"""How much farther than its neighbours a line must be to open a block."""
+DEPTH = 12
+"""Nested cuts; deeper ones occur on no page made for reading."""
+
+
+def reading_order(boxes: Boxes, depth: int = DEPTH) -> list[Block]:
+    """The row numbers of the boxes of straight text, as blocks of lines in the order a reader takes."""
+    parts = _cut(boxes) if depth else []
+    if not parts:
+        return _blocks(boxes)
+    return [
+        [[int(part[i]) for i in line] for line in block]
+        for part in parts
+        for block in reading_order(boxes[part], depth - 1)
+    ]
+
+
+def _cut(boxes: Boxes) -> list[NDArray[np.intp]]:
+    """Row numbers of the parts to read one after the other; empty where nothing is to be cut."""
+    if len(boxes) < 2:
+        return []
+    text_height = float(np.median(heights(boxes)))
+    bands = _bands(boxes, BAND_GAP * text_height)
+    if len(bands) > 1:
+        return bands
+    gutter = _find_gutter(boxes, text_height)
+    if gutter is None:
+        return []
+    middle = centres(boxes)[:, 1]
+    sides = middle < gutter.top, gutter.left, gutter.right, middle > gutter.bottom
+    return [part for side in sides if len(part := np.flatnonzero(side))]
+
+
+def _bands(boxes: Boxes, gap: float) -> list[NDArray[np.intp]]:
+    """Row numbers of groups that are separated by white stripes at least `gap` high, top to bottom."""
+    by_top = np.argsort(boxes[:, 1], kind="stable")
+    reach = np.maximum.accumulate(boxes[by_top, 3])
+    cuts = np.flatnonzero(boxes[by_top[1:], 1] - reach[:-1] >= gap) + 1
+    return np.split(by_top, cuts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Gutter:
+    """A white stripe between two columns from `top` to `bottom`, and which boxes stand on its sides."""
+
+    top: float
+    bottom: float
+    left: Mask
+    right: Mask
+
+    @property
+    def size(self) -> int:
+        return int(min(self.left.sum(), self.right.sum()))
+
+
+def _find_gutter(boxes: Boxes, text_height: float) -> _Gutter | None:
+    """The gutter with most text on both sides that reads as columns."""
+    seen: dict[bytes, _Gutter] = {}
+    for gutter in _white_stripes(boxes, GUTTER * text_height):
+        if gutter.size >= COLUMN_LINES:
+            seen.setdefault(gutter.left.tobytes() + gutter.right.tobytes(), gutter)
+    candidates = sorted(seen.values(), key=lambda gutter: gutter.size, reverse=True)
+    return next((g for g in candidates if _are_columns(boxes[g.left], boxes[g.right], text_height)), None)
+
+
+def _white_stripes(boxes: Boxes, width: float) -> Iterator[_Gutter]:
+    """Every stripe of `width` that starts at the end of a word and runs between two words that block it."""
+    top, bottom = boxes[:, 1].min() - 1, boxes[:, 3].max() + 1
+    middle = centres(boxes)[:, 1]
+    for x in np.unique(np.ceil(boxes[:, 2] / (width / 4)) * (width / 4)):
+        blocking = boxes[(boxes[:, 0] < x + width) & (boxes[:, 2] > x)]
+        blocking = blocking[np.argsort(blocking[:, 1])]
+        ends = np.maximum.accumulate(np.concatenate(([top], blocking[:, 3])))
+        starts = np.concatenate((blocking[:, 1], [bottom]))
+        for y0, y1 in zip(ends, starts, strict=True):
+            if y1 - y0 >= COLUMN_LINES * width:
+                within = (middle > y0) & (middle < y1)
+                yield _Gutter(float(y0), float(y1), within & (boxes[:, 2] <= x), within & (boxes[:, 0] >= x + width))
+
+
+def _are_columns(left: Boxes, right: Boxes, text_height: float) -> bool:
+    """Whether two neighbouring groups are columns of text, not the cells of a table or labels with their values.
+
+    Two columns of running text are. So is running text beside something whose lines stand at other heights, such as the
+    address column of a letterhead.
+    """
+    sides = [(side, lines_of(side)) for side in (left, right)]
+    if min(len(lines) for _, lines in sides) < COLUMN_LINES:
+        return False
+    prose = [_is_prose(side, lines) for side, lines in sides]
+    return all(prose) or (any(prose) and not _share_lines(sides, 0.2 * text_height))
+
+
+def _is_prose(boxes: Boxes, lines: list[list[int]]) -> bool:
+    """Running text: lines of several words without holes, most of which fill the column."""
+    x0, _, x1, _ = union(boxes)
+    extents = np.array([union(boxes[line]) for line in lines])
+    widths = extents[:, 2] - extents[:, 0]
+    inked = np.array([float((boxes[line, 2] - boxes[line, 0]).sum()) for line in lines])
+    words = float(np.mean([len(line) for line in lines]))
+    filled = float(np.mean(widths >= 0.7 * (x1 - x0)))
+    return words >= 2.5 and filled >= 0.5 and float(np.median(inked / np.maximum(widths, 1e-6))) >= 0.7
+
+
+def _share_lines(sides: list[tuple[Boxes, list[list[int]]]], tolerance: float) -> bool:
+    """Whether most lines of the side with fewer lines stand level with one of the other side."""
+    (few, many) = sorted(
+        (np.array([float(np.median(centres(boxes[line])[:, 1])) for line in lines]) for boxes, lines in sides), key=len
+    )
+    return float(np.mean(np.abs(few[:, None] - many[None, :]).min(1) <= tolerance)) >= 0.6
+
+
+def _blocks(boxes: Boxes) -> list[Block]:
+    """The lines of one column, cut into blocks where the next line is farther away than lines around it are."""
+    lines = lines_of(boxes)
+    if not lines:
+        return []
+    middles = np.array([float(np.median(centres(boxes[line])[:, 1])) for line in lines])
+    steps = np.diff(middles)
+    blocks: list[Block] = [[lines[0]]]
+    for i, line in enumerate(lines[1:]):
+        text_height = float(np.median(heights(boxes[line])))
+        around = min((float(steps[j]) for j in (i - 1, i + 1) if 0 <= j < len(steps)), default=1.25 * text_height)
+        if steps[i] > BLOCK_STEP * max(around, text_height):
+            blocks.append([])
+        blocks[-1].append(line)
+    return blocks

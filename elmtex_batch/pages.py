@@ -1,0 +1,117 @@
+"""The bytes of one file -> its pages, each with its words in reading order.
+
+Every page of a PDF file is decided on its own: a text layer that can be trusted is taken, everything else is rendered
+and read by OCR. `Page.why` holds the finding, a `Why`.
+"""
+
+from collections.abc import Iterator
+
+import pypdfium2 as pdfium
+
+from elmtex_batch.boxes import as_boxes
+from elmtex_batch.document import Document
+from elmtex_batch.images import open_image, page_frames, read_frame
+from elmtex_batch.media import Media, detect_media
+from elmtex_batch.ocr import check_tesseract
+from elmtex_batch.pdf import has_graphics, open_page, open_pdf, render, user_units
+from elmtex_batch.plaintext import decode_text
+from elmtex_batch.problems import PageProblem
+from elmtex_batch.raster import Raster
+from elmtex_batch.reasons import Code, Reason
+from elmtex_batch.scans import Outcome, by_both, by_layer, by_ocr, unread
+from elmtex_batch.settings import OcrSettings, PageSettings
+from elmtex_batch.sketch import DPI, Sketch
+from elmtex_batch.text import plain_pages
+from elmtex_batch.textlayer import read_text_layer
+from elmtex_batch.trust import TRUSTED, judge
+from elmtex_batch.why import Why
+
+__all__ = ["Why", "check_tesseract", "read_document"]
+
+MISSED = 3.0
+"""Square inches of writing beside the words of a text layer from which OCR has a look at the page too: three lines."""
+
+
+def read_document(data: bytes, settings: PageSettings, ocr: OcrSettings) -> Document:
+    """All pages of a file; what cannot be read is told in `Document.reasons`, never raised.
+
+    Raises:
+        ToolMissing: Tesseract is not installed (see `check_tesseract`).
+    """
+    if not data:
+        return Document.rejected(Code.EMPTY_FILE)
+    media = detect_media(data)
+    if media is None:
+        return Document.rejected(Code.UNSUPPORTED_TYPE)
+    try:
+        outcomes = list(_read_pages(data, media, settings, ocr))
+    except PageProblem as problem:
+        return Document.rejected(problem.code, media)
+    if all(code is Code.PAGE_DAMAGED for _, code in outcomes):
+        return Document.rejected(Code.DAMAGED, media)
+    reasons = tuple(Reason(code, page.number) for page, code in outcomes if code)
+    return Document(media, tuple(page for page, _ in outcomes), reasons)
+
+
+def _read_pages(data: bytes, media: Media, settings: PageSettings, ocr: OcrSettings) -> Iterator[Outcome]:
+    match media:
+        case Media.TEXT:
+            return _text_pages(data, settings)
+        case Media.PDF:
+            return _pdf_pages(data, settings, ocr)
+        case _:
+            return _image_pages(data, media, settings, ocr)
+
+
+def _text_pages(data: bytes, settings: PageSettings) -> Iterator[Outcome]:
+    pages = plain_pages(decode_text(data) or "")
+    _check_count(len(pages), settings)
+    for page in pages:
+        yield page, None
+
+
+def _image_pages(data: bytes, media: Media, settings: PageSettings, ocr: OcrSettings) -> Iterator[Outcome]:
+    with open_image(data, media) as image:
+        frames = page_frames(image, settings.max_pages + 1)
+        _check_count(len(frames), settings)
+        for number, frame in enumerate(frames, start=1):
+            try:
+                raster = read_frame(image, frame, settings.max_megapixels)
+            except PageProblem as problem:
+                yield unread(number, problem.code)
+            else:
+                yield by_ocr(number, raster, Why.IMAGE, ocr)
+
+
+def _pdf_pages(data: bytes, settings: PageSettings, ocr: OcrSettings) -> Iterator[Outcome]:
+    with open_pdf(data) as document:
+        _check_count(len(document), settings)
+        for number, user_unit in enumerate(user_units(data, len(document)), start=1):
+            try:
+                with open_page(document, number - 1) as page:
+                    outcome = _pdf_page(number, page, user_unit, settings, ocr)
+            except PageProblem as problem:
+                outcome = unread(number, problem.code)
+            yield outcome
+
+
+def _pdf_page(number: int, page: pdfium.PdfPage, user_unit: float, settings: PageSettings, ocr: OcrSettings) -> Outcome:
+    def raster(dpi: float) -> Raster:
+        return render(page, dpi, user_unit, settings.max_megapixels)
+
+    layer = read_text_layer(page, user_unit)
+    why = judge(layer)
+    if why not in TRUSTED:
+        return by_ocr(number, raster(ocr.dpi), why, ocr)
+    if not has_graphics(page):
+        return by_layer(number, layer.sheet, why, None), None
+    sketch = Sketch.of(raster(DPI))
+    found = by_layer(number, layer.sheet, why, sketch.turned(-layer.sheet.direction).rulings)
+    if sketch.written(covered=as_boxes([token.box for token in layer.sheet.tokens])) <= MISSED:
+        return found, None
+    return by_both(found, layer.sheet, raster(ocr.dpi), ocr)
+
+
+def _check_count(pages: int, settings: PageSettings) -> None:
+    if pages > settings.max_pages:
+        raise PageProblem(Code.TOO_MANY_PAGES)

@@ -1,0 +1,205 @@
+"""The composition: documents in, one published row per document out. The only module that knows Ray."""
+
+import logging
+import os
+import secrets
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import ray
+from ray.data import ActorPoolStrategy, DataContext, Dataset
+from ray.util.annotations import RayDeprecationWarning
+
+from elmtex_batch.adapters import adapter_folder, check_fits, read_card
+from elmtex_batch.bases import resolve_base
+from elmtex_batch.errors import ReconciliationError
+from elmtex_batch.inputs import build_manifest, list_sources
+from elmtex_batch.ocr import check_tesseract
+from elmtex_batch.reader import Reader, load_reader
+from elmtex_batch.schema import Schema, load_schema
+from elmtex_batch.settings import RunSettings, Settings
+from elmtex_batch.stages import Extract, NormaliseText, ReadAnswers, ReadPages
+from elmtex_batch.warehouse import Warehouse
+
+Progress = Callable[["Summary"], None]
+
+
+@dataclass
+class Summary:
+    """How a run stands, or ended. Carries counts only."""
+
+    run_id: str
+    sources: int = 0
+    documents: int = 0
+    """Distinct contents among the sources."""
+    skipped: int = 0
+    """Documents that an earlier run published with the same schema and model."""
+    pages: int = 0
+    seconds: float = 0.0
+    statuses: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Documents by reason code; a document may have several."""
+
+    @property
+    def done(self) -> int:
+        return sum(self.statuses.values())
+
+    def add(self, documents: pa.Table) -> None:
+        """Counts published rows in."""
+        for status in documents["status"].to_pylist():
+            self.statuses[status] = self.statuses.get(status, 0) + 1
+        for reasons in documents["reasons"].to_pylist():
+            for code in {reason["code"] for reason in reasons}:
+                self.reasons[code] = self.reasons.get(code, 0) + 1
+        self.pages += pc.sum(pc.list_value_length(documents["pages"])).as_py() or 0
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What reads the texts: a name for the warehouse, and how an actor gets hold of it."""
+
+    name: str
+    load: Callable[[], Reader]
+
+    @classmethod
+    def from_settings(cls, settings: Settings, schema: Schema) -> "Model":
+        """The configured adapter, checked against the schema; its base is made ready once, before any actor asks.
+
+        Raises:
+            ModelError: adapter or base are missing, damaged, or do not fit each other or the schema.
+        """
+        card = read_card(adapter_folder(settings.model.adapter))
+        base = settings.model.base or card.base
+        check_fits(card, schema, base)
+        resolve_base(base)
+        return cls(card.name, partial(load_reader, settings.model, schema))
+
+
+def convert(
+    inputs: Sequence[str], out: str, settings: Settings, progress: Progress, model: Model | None = None
+) -> Summary:
+    """Converts all inputs that `out` does not have yet; `progress` is called as documents are done.
+
+    Raises:
+        ElmtexError: what stops a run; see `elmtex_batch.errors`.
+    """
+    begun = time.monotonic()
+    schema = load_schema(settings.schema_)
+    sources = list_sources(inputs)
+    warehouse = Warehouse.create(out)
+    check_tesseract(settings.ocr)
+    model = model or Model.from_settings(settings, schema)
+    manifest = build_manifest(sources, settings.pages)
+    todo = manifest.filter(pc.invert(_is_in(manifest["doc_id"], warehouse.ids_done(schema, model.name))))
+    summary = Summary(_new_run_id(), len(sources), len(manifest), len(manifest) - len(todo))
+    progress(summary)
+    if len(todo):
+        with _ray(settings.run):
+            flow = build(todo, settings, schema, model, summary.run_id)
+            for documents in _parts(flow, settings.run, partial(_report, summary, progress, begun)):
+                warehouse.write_part(documents, schema)
+        _reconcile(todo, warehouse, summary)
+    summary.seconds = time.monotonic() - begun
+    return summary
+
+
+def build(todo: pa.Table, settings: Settings, schema: Schema, model: Model, run_id: str) -> Dataset:
+    """Documents in, one row per document out, in the order the data flows."""
+    documents = ray.data.from_arrow(_blocks(todo))
+    pages = documents.map_batches(ReadPages(settings.pages, settings.ocr), **_cpu())
+    texts = pages.map_batches(NormaliseText(settings.text.max_characters), **_cpu())
+    answers = texts.map_batches(ReadAnswers, fn_constructor_args=(model.load,), **_actors(settings.run))
+    return answers.map_batches(Extract(schema, model.name, run_id), **_cpu())
+
+
+def _cpu() -> dict[str, Any]:
+    return {"batch_format": "pyarrow", "batch_size": None, "num_cpus": 1, "max_retries": 2}
+
+
+def _actors(run: RunSettings) -> dict[str, Any]:
+    gpus = min(1, ray.cluster_resources().get("GPU", 0))  # type: ignore[no-untyped-call]
+    return {
+        "batch_format": "pyarrow",
+        "batch_size": run.batch_documents,
+        "compute": ActorPoolStrategy(size=run.model_actors),
+        "num_cpus": run.model_cpus,
+        "num_gpus": gpus,
+        "max_restarts": 2,
+        "max_task_retries": 2,
+    }
+
+
+def _blocks(todo: pa.Table) -> list[pa.Table]:
+    """Small enough that every core gets work early, large enough that a million documents stay manageable."""
+    size = max(1, min(8, len(todo) // 64))
+    return [todo.slice(begin, size).combine_chunks() for begin in range(0, len(todo), size)]
+
+
+def _parts(flow: Dataset, run: RunSettings, done: Callable[[pa.Table], None]) -> Iterator[pa.Table]:
+    """Finished documents in portions to publish: large ones, or what is there after a while."""
+    waiting: list[pa.Table] = []
+    since = time.monotonic()
+    for block in flow.iter_batches(batch_size=None, batch_format="pyarrow"):
+        waiting.append(block)
+        done(block)
+        if sum(map(len, waiting)) >= run.part_documents or time.monotonic() - since > run.part_seconds:
+            yield pa.concat_tables(waiting)
+            waiting, since = [], time.monotonic()
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
+def _report(summary: Summary, progress: Progress, begun: float, documents: pa.Table) -> None:
+    summary.add(documents)
+    summary.seconds = time.monotonic() - begun
+    progress(summary)
+
+
+@contextmanager
+def _ray(run: RunSettings) -> Iterator[None]:
+    """An embedded Ray that is gone afterwards, or a connection to a cluster."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    # Finite retries can be set in no other way than the one that Ray 2.64 will take away (see pyproject.toml).
+    warnings.filterwarnings("ignore", category=RayDeprecationWarning)
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"ray\.data\.context")
+    common: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if run.ray_address:
+        ray.init(address=run.ray_address, **common)
+    else:
+        # The model holds its CPUs for the whole run; reading pages must find one beside it even on a single core.
+        cpus = max(os.cpu_count() or 1, run.model_actors * run.model_cpus + 1)
+        ray.init(num_cpus=cpus, include_dashboard=False, **common)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.max_errored_blocks = 0
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _reconcile(todo: pa.Table, warehouse: Warehouse, summary: Summary) -> None:
+    """Every document of the run must be published exactly once: counted from the files, not from memory."""
+    published = warehouse.count_run(summary.run_id)
+    if set(published) != set(todo["doc_id"].to_pylist()) or any(rows != 1 for _, rows in published.values()):
+        raise ReconciliationError(
+            f"{len(todo)} documents went in, {len(published)} came out; start the run again to complete it"
+        )
+
+
+def _is_in(column: pa.ChunkedArray, ids: set[str]) -> pa.ChunkedArray:
+    return pc.is_in(column, value_set=pa.array(sorted(ids), pa.string()))
+
+
+def _new_run_id() -> str:
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"

@@ -1,0 +1,50 @@
+"""What a person sees of a run: one live line in a terminal, nothing in a cron log, and a summary at the end."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from elmtex_batch import pipeline
+
+
+@contextmanager
+def live_progress() -> "Iterator[pipeline.Progress]":
+    """A callback that keeps one line on stderr up to date, if that is a terminal."""
+    columns = (
+        TextColumn("converting"), BarColumn(), MofNCompleteColumn(), TextColumn("documents"),
+        TextColumn("{task.fields[pages]} pages"), TimeElapsedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None, pages=0)
+
+        def show(summary: "pipeline.Summary") -> None:
+            bar.update(task, completed=summary.done, total=summary.documents - summary.skipped, pages=summary.pages)
+
+        yield show
+
+
+def print_summary(summary: "pipeline.Summary") -> None:
+    """Counts of the run on standard output."""
+    table = Table(title=f"run {summary.run_id}", show_header=False, title_justify="left")
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    rate = summary.done / summary.seconds if summary.seconds else 0.0
+    facts: Mapping[str, object] = {
+        "input files": summary.sources,
+        "distinct documents": summary.documents,
+        "already done": summary.skipped,
+        **{f"  {status}": summary.statuses.get(status, 0) for status in ("extracted", "partial", "rejected")},
+        **{f"    {code}": count for code, count in sorted(summary.reasons.items())},
+        "pages": summary.pages,
+        "seconds": f"{summary.seconds:.1f}",
+        "documents/s": f"{rate:.2f}",
+    }
+    for name, value in facts.items():
+        table.add_row(name, str(value))
+    Console().print(table)

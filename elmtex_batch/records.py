@@ -1,0 +1,154 @@
+"""The record of one document after each stage, as Arrow schemas, and its parts to and from Python objects."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pydantic import BaseModel
+
+from elmtex_batch.document import Method, Page, Word
+from elmtex_batch.reasons import Code, Reason
+from elmtex_batch.schema import BOX_SIDES, Schema, value_arrow_type
+from elmtex_batch.text import NormalisedText
+
+Row = dict[str, Any]
+
+REASON = pa.struct([("code", pa.string()), ("stage", pa.string()), ("page", pa.int32())])
+_WORD = pa.struct(
+    [
+        ("text", pa.string()),
+        ("line", pa.int32()),
+        ("block", pa.int32()),
+        ("box", pa.list_(pa.float32())),
+        ("confidence", pa.float32()),
+    ]
+)
+_PAGE_FACTS = [
+    ("number", pa.int32()),
+    ("method", pa.string()),
+    ("why", pa.string()),
+    ("width", pa.float32()),
+    ("height", pa.float32()),
+    ("rotation", pa.int32()),
+    ("ocr_confidence", pa.float32()),
+]
+_PAGE = pa.struct([*_PAGE_FACTS, ("words", pa.list_(_WORD))])
+_PUBLISHED_PAGE = pa.struct([*_PAGE_FACTS, ("start", pa.int32()), ("end", pa.int32())])
+_SPAN = pa.struct([("category", pa.string()), ("start", pa.int32()), ("end", pa.int32()), ("score", pa.float64())])
+
+MANIFEST = pa.schema(
+    [
+        ("doc_id", pa.string()),
+        ("sources", pa.list_(pa.string())),
+        ("size", pa.int64()),
+        ("reasons", pa.list_(REASON)),
+    ]
+)
+PAGES = pa.schema([*MANIFEST, ("media_type", pa.string()), ("pages", pa.list_(_PAGE))])
+TEXTS = pa.schema(
+    [
+        *PAGES,
+        ("language", pa.string()),
+        ("text", pa.string()),
+        *((name, pa.list_(pa.int32())) for name in ("starts", "ends", "page_indices", "word_indices")),
+    ]
+)
+ANSWERS = pa.schema([*TEXTS, ("answer", pa.list_(_SPAN))])
+
+
+@cache
+def documents_schema(schema: Schema) -> pa.Schema:
+    """One row per document, as published in `documents/`."""
+    return pa.schema(
+        [
+            pa.field("doc_id", pa.string(), nullable=False),
+            ("sources", pa.list_(pa.string())),
+            ("media_type", pa.string()),
+            pa.field("status", pa.string(), nullable=False),
+            ("reasons", pa.list_(REASON)),
+            ("language", pa.string()),
+            ("pages", pa.list_(_PUBLISHED_PAGE)),
+            ("text", pa.string()),
+            ("extraction", schema.arrow_type()),
+            ("age_years", pa.float32()),
+            ("gender_code", pa.string()),
+            ("schema", pa.string()),
+            ("model", pa.string()),
+            ("run_id", pa.string()),
+        ]
+    )
+
+
+ITEMS = pa.schema(
+    [
+        pa.field("doc_id", pa.string(), nullable=False),
+        pa.field("category", pa.string(), nullable=False),
+        pa.field("ordinal", pa.int32(), nullable=False),
+        *value_arrow_type(),
+        ("schema", pa.string()),
+        ("model", pa.string()),
+        ("run_id", pa.string()),
+    ]
+)
+"""One row per value, as published in `items/`."""
+
+
+def encode_reasons(reasons: Sequence[Reason]) -> list[Row]:
+    return [{"code": reason.code.value, "stage": reason.stage.value, "page": reason.page} for reason in reasons]
+
+
+def decode_reasons(rows: Sequence[Row]) -> tuple[Reason, ...]:
+    return tuple(Reason(Code(row["code"]), row["page"]) for row in rows)
+
+
+def encode_pages(pages: Sequence[Page]) -> list[Row]:
+    return [asdict(page) for page in pages]
+
+
+def decode_pages(rows: Sequence[Row]) -> tuple[Page, ...]:
+    return tuple(
+        Page(**{**row, "method": Method(row["method"]), "words": tuple(_word(word) for word in row["words"])})
+        for row in rows
+    )
+
+
+def _word(row: Row) -> Word:
+    box = tuple(row["box"]) if row["box"] is not None else None
+    return Word(row["text"], row["line"], row["block"], box, row["confidence"])
+
+
+def encode_text(text: NormalisedText) -> Row:
+    return {
+        "text": text.text,
+        "starts": text.starts.tolist(),
+        "ends": text.ends.tolist(),
+        "page_indices": text.page_indices.tolist(),
+        "word_indices": text.word_indices.tolist(),
+    }
+
+
+def decode_text(row: Row) -> NormalisedText:
+    maps = (np.array(row[name], np.int32) for name in ("starts", "ends", "page_indices", "word_indices"))
+    return NormalisedText(row["text"], decode_pages(row["pages"]), *maps)
+
+
+def encode_extraction(values: BaseModel) -> Row:
+    """An instance of `Schema.extraction_model` as `Schema.arrow_type` wants it: boxes with named sides."""
+    extraction = values.model_dump()
+    for found in extraction.values():
+        for value in found:
+            value["boxes"] = [dict(zip(BOX_SIDES, box, strict=True)) for box in value["boxes"]]
+    return extraction
+
+
+def published_pages(text: NormalisedText) -> list[Row]:
+    """A document's pages without their words, with the characters each gave to the text."""
+    rows = []
+    for page in text.pages:
+        start, end = text.page_range(page.number)
+        facts = {name: getattr(page, name) for name, _ in _PAGE_FACTS}
+        rows.append({**facts, "method": page.method.value, "start": start, "end": end})
+    return rows

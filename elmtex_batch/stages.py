@@ -1,0 +1,144 @@
+"""The stages of the flow: Arrow table in, Arrow table out, one row per document; none raises for a bad document."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from elmtex_batch import records
+from elmtex_batch.inputs import read_bytes
+from elmtex_batch.language import detect_language
+from elmtex_batch.pages import read_document
+from elmtex_batch.reader import Answer, Reader, Span
+from elmtex_batch.reasons import Code, Reason
+from elmtex_batch.records import Row
+from elmtex_batch.schema import Schema
+from elmtex_batch.settings import OcrSettings, PageSettings
+from elmtex_batch.text import NormalisedText, normalise
+from elmtex_batch.validate import Status, validate
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPages:
+    """Files to pages of words: text layer or OCR."""
+
+    pages: PageSettings
+    ocr: OcrSettings
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        return _map_rows(self._read, table, records.PAGES)
+
+    def _read(self, row: Row) -> Row:
+        if row["reasons"]:
+            return {**row, "media_type": None, "pages": []}
+        try:
+            data = read_bytes(row["sources"][0])
+        except OSError:
+            return _rejected({**row, "media_type": None, "pages": []}, Code.UNREADABLE)
+        document = read_document(data, self.pages, self.ocr)
+        return {
+            **row,
+            "media_type": document.media_type,
+            "pages": records.encode_pages(document.pages),
+            "reasons": records.encode_reasons(document.reasons),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class NormaliseText:
+    """Pages to one text per document, with its language."""
+
+    max_characters: int
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        return _map_rows(self._normalise, table, records.TEXTS)
+
+    def _normalise(self, row: Row) -> Row:
+        text = normalise(records.decode_pages(row["pages"]))
+        if len(text.text) > self.max_characters:
+            return self._normalise(_rejected({**row, "pages": []}, Code.TEXT_TOO_LONG))
+        row = {**row, **records.encode_text(text), "language": detect_language(text.text)}
+        return row if text.text or row["reasons"] else _rejected(row, Code.NO_TEXT)
+
+
+class ReadAnswers:
+    """Texts to answers: holds the language model."""
+
+    def __init__(self, load_reader: Callable[[], Reader]) -> None:
+        self._reader = load_reader()
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        rows = table.to_pylist()
+        answers = self._read([row["text"] for row in rows])
+        found = [
+            _rejected({**row, "answer": []}, Code.MODEL_FAILED)
+            if answer is None
+            else {**row, "answer": _encode(answer)}
+            for row, answer in zip(rows, answers, strict=True)
+        ]
+        return pa.Table.from_pylist(found, records.ANSWERS)
+
+    def _read(self, texts: Sequence[str]) -> list[Answer | None]:
+        """All at once; should that fail, one by one, so that a bad document costs no good one its answer."""
+        try:
+            return list(self._reader.read(texts))
+        except Exception:  # noqa: BLE001 - the promise: a document never stops the run
+            return [None] if len(texts) == 1 else [answer for text in texts for answer in self._read([text])]
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """Answers to the published rows: typed, validated, grounded."""
+
+    schema: Schema
+    model: str
+    run_id: str
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        return _map_rows(self._extract, table, records.documents_schema(self.schema))
+
+    def _extract(self, row: Row) -> Row:
+        text = records.decode_text(row)
+        copied = {key: row[key] for key in ("doc_id", "sources", "media_type", "reasons", "language")}
+        constant = {"schema": self.schema.label, "model": self.model, "run_id": self.run_id}
+        published = {**copied, **constant, "text": text.text or None, "pages": records.published_pages(text)}
+        try:
+            return {**published, **self._validated(row, text)}
+        except Exception:  # noqa: BLE001 - see _contained
+            return {**_rejected(published, Code.INTERNAL_ERROR), "status": Status.REJECTED.value}
+
+    def _validated(self, row: Row, text: NormalisedText) -> Row:
+        reasons = records.decode_reasons(row["reasons"])
+        if not text.text or Code.MODEL_FAILED in {reason.code for reason in reasons}:
+            return {"status": Status.REJECTED.value}
+        extraction = validate(tuple(Span(**span) for span in row["answer"]), text, self.schema, row["language"])
+        reasons += extraction.reasons
+        return {
+            "status": (Status.PARTIAL if reasons else Status.EXTRACTED).value,
+            "reasons": records.encode_reasons(reasons),
+            "extraction": records.encode_extraction(extraction.values),
+            "age_years": extraction.age_years,
+            "gender_code": extraction.gender_code,
+        }
+
+
+def _map_rows(function: Callable[[Row], Row], table: pa.Table, schema: pa.Schema) -> pa.Table:
+    rows = [_contained(function, row, schema) for row in table.to_pylist()]
+    return pa.Table.from_pylist(rows, schema)
+
+
+def _contained(function: Callable[[Row], Row], row: Row, schema: pa.Schema) -> Row:
+    """What a stage makes of a row. An unforeseen error becomes a reason; its message, which may quote, is dropped."""
+    try:
+        return function(row)
+    except Exception:  # noqa: BLE001 - the promise: a document never stops the run
+        nothing: Row = {field.name: [] if pa.types.is_list(field.type) else None for field in schema}
+        return _rejected({**nothing, **row, "pages": [], "text": ""}, Code.INTERNAL_ERROR)
+
+
+def _rejected(row: Row, code: Code) -> Row:
+    return {**row, "reasons": [*row["reasons"], *records.encode_reasons([Reason(code)])]}
+
+
+def _encode(answer: Answer) -> list[Row]:
+    return [{"category": s.category, "start": s.start, "end": s.end, "score": s.score} for s in answer]

@@ -1,0 +1,153 @@
+"""The tagger: reads a report once and gives every token a tag (token classification on the LoRA-tuned model)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from elmtex_batch import adapters, chunks, models, tags
+from elmtex_batch.errors import ModelError
+from elmtex_batch.reader import Answer, Span
+from elmtex_batch.schema import Schema
+from elmtex_batch.settings import ModelSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A piece of a text as the model takes it: token ids, and the tokens' offsets in the whole text."""
+
+    ids: list[int]
+    offsets: list[tuple[int, int]]
+
+
+class Tokens:
+    """Texts to windows of token ids that begin as the base model's texts do (its own start token, if it has one)."""
+
+    def __init__(self, tokenizer: Any, limit: int) -> None:
+        self._tokenizer = tokenizer
+        self.prefix: list[int] = tokenizer("").input_ids
+        self._limit = limit - len(self.prefix)
+
+    def windows(self, text: str) -> list[Window]:
+        """The whole text in consecutive windows of at most `limit` tokens; none for an empty text."""
+        coded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        offsets = tags.trimmed_offsets(text, coded.offset_mapping)
+        cuts = chunks.windows(text, [start for start, _ in offsets], self._limit) if offsets else []
+        return [Window(self.prefix + coded.input_ids[c.start : c.stop], offsets[c.start : c.stop]) for c in cuts]
+
+
+class TaggerModel(nn.Module):
+    """Hidden states of the full-attention language model, and a linear head that scores every tag."""
+
+    def __init__(self, backbone: Any, tag_count: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.encoder = models.FullAttention(backbone)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(self.encoder.width, tag_count)
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Scores (batch, tokens, tags), not normalised."""
+        states = self.encoder(ids, lengths)
+        scores: Tensor = self.head(self.dropout(states).to(self.head.weight.dtype))
+        return scores
+
+
+def pad(rows: Sequence[Sequence[int]], filler: int, device: torch.device) -> Tensor:
+    """Rows of different lengths as one right-padded (rows, longest) tensor."""
+    padded = torch.full((len(rows), max(map(len, rows))), filler, dtype=torch.long)
+    for i, row in enumerate(rows):
+        padded[i, : len(row)] = torch.tensor(row, dtype=torch.long)
+    return padded.to(device)
+
+
+def batches_by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Indices in groups of similar length, of at most `batch_tokens` tokens a group with its padding."""
+    batch: list[int] = []
+    for i in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
+        if batch and lengths[batch[0]] * (len(batch) + 1) > batch_tokens:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
+
+
+class Tagger:
+    """A `Reader` that finds all values of a report in one forward pass."""
+
+    def __init__(
+        self,
+        model: TaggerModel,
+        tokens: Tokens,
+        schema: Schema,
+        name: str,
+        batch_tokens: int,
+        outside_bias: float = 0.0,
+    ) -> None:
+        self.name = name
+        self._model = model.eval()
+        self._tokens = tokens
+        self._schema = schema
+        self._batch_tokens = batch_tokens
+        self._outside_bias = outside_bias
+        self._device = next(model.parameters()).device
+
+    @classmethod
+    def load(cls, settings: ModelSettings, schema: Schema) -> Self:
+        """The tagger of an adapter folder, merged into its base model.
+
+        Raises:
+            ModelError: adapter or base are missing, damaged, or do not fit each other or the schema.
+        """
+        folder = adapters.adapter_folder(settings.adapter)
+        card = adapters.read_card(folder)
+        base = settings.base or card.base
+        adapters.check_fits(card, schema, base)
+        compute = models.choose_compute(settings.device)
+        # The product of the LoRA matrices is added in fp32 and rounded once.
+        backbone = models.merge_adapter(models.load_backbone(base, torch.float32), folder).to(compute.dtype)
+        model = TaggerModel(backbone, len(schema.tags))
+        model.head.load_state_dict(_load_head(folder))
+        tokens = Tokens(models.load_tokenizer(base), card.window_tokens)
+        return cls(model.to(compute.device), tokens, schema, card.name, settings.batch_tokens, card.outside_bias)
+
+    def read(self, texts: Sequence[str]) -> list[Answer]:
+        """See `Reader.read`."""
+        windows = [(i, window) for i, text in enumerate(texts) for window in self._tokens.windows(text)]
+        found: list[list[Span]] = [[] for _ in windows]
+        lengths = [len(window.ids) for _, window in windows]
+        for batch in batches_by_length(lengths, self._batch_tokens):
+            scores = self.scores([windows[k][1] for k in batch])
+            for k, score in zip(batch, scores, strict=True):
+                i, window = windows[k]
+                found[k] = tags.decode(score, texts[i], window.offsets, self._schema)
+        return [
+            self._merge(texts[i], [f for (j, _), f in zip(windows, found, strict=True) if j == i])
+            for i in range(len(texts))
+        ]
+
+    @torch.inference_mode()
+    def scores(self, windows: Sequence[Window]) -> list[tags.Floats]:
+        """Log-probabilities (tokens x tags) of each window's own tokens, in one forward pass."""
+        ids = pad([w.ids for w in windows], 0, self._device)
+        lengths = torch.tensor([len(w.ids) for w in windows], device=self._device)
+        logits = self._model(ids, lengths).float().log_softmax(-1)
+        logits[..., 0] += self._outside_bias
+        first = len(self._tokens.prefix)
+        return [np.asarray(row[first : len(w.ids)].cpu()) for row, w in zip(logits, windows, strict=True)]
+
+    def _merge(self, text: str, answers: Sequence[list[Span]]) -> Answer:
+        single = frozenset(c.key for c in self._schema.category if c.cardinality == "one")
+        return chunks.merge([tuple(answer) for answer in answers], text, single)
+
+
+def _load_head(folder: Path) -> dict[str, Tensor]:
+    try:
+        return {name: tensor.float() for name, tensor in load_file(folder / adapters.HEAD).items()}
+    except (OSError, ValueError) as error:
+        raise ModelError(f"the tagger head {folder / adapters.HEAD} is missing or damaged") from error

@@ -1,0 +1,56 @@
+"""The real pipeline: real Ray, real Tesseract, and in one test the real model."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from elmtex_batch.errors import ReconciliationError
+from elmtex_batch.fakes import PatternReader
+from elmtex_batch.pipeline import Model, Summary, convert
+from elmtex_batch.settings import Settings
+from elmtex_batch.warehouse import Warehouse
+
+SAMPLES = Path(__file__).parent.parent / "sample_inputs"
+FAKE = Model("fake", PatternReader)
+
+
+def run(inputs: list[Path], out: Path, model: Model | None = FAKE) -> Summary:
+    return convert([str(path) for path in inputs], str(out), Settings(), lambda _: None, model)
+
+
+def query(sql: str) -> list[tuple[object, ...]]:
+    return duckdb.connect().execute(sql).fetchall()
+
+
+def test_text_scan_and_broken_files_each_end_in_one_row(tmp_path: Path) -> None:
+    note = tmp_path / "note.txt"
+    note.write_text("A 3-month-old girl. Sodium 138 mmol/l.", encoding="utf-8")
+    (tmp_path / "copy.txt").write_bytes(note.read_bytes())
+    samples = [SAMPLES / "en_lab_report_coeliac.png", SAMPLES / "de_entlassungsbrief_verschluesselt.pdf"]
+    inputs = [note, tmp_path / "copy.txt", *samples]
+    out = tmp_path / "out"
+    summary = run(inputs, out)
+    assert (summary.sources, summary.documents, summary.skipped) == (4, 3, 0)
+    assert summary.statuses == {"extracted": 2, "rejected": 1} and summary.reasons == {"encrypted": 1}
+    documents = f"'{out}/documents/*.parquet'"
+    assert query(f"select len(sources), age_years, gender_code from {documents} where media_type like 'text%'") == [
+        (2, 0.25, "female")
+    ]
+    assert query(f"select pages[1].method from {documents} where media_type = 'image/png'") == [("ocr",)]
+    grounded = f"""
+        select count(*) filter (d.text[i.start + 1 : i.end] <> i.value), min(len(boxes)) filter (ocr_confidence > 0)
+        from {documents} d join '{out}/items/*.parquet' i using (doc_id)
+    """
+    assert query(grounded) == [(0, 1)]
+
+    again = run(inputs, out)
+    assert (again.skipped, again.done) == (3, 0)
+    assert query(f"select count(*), count(distinct doc_id) from {documents}") == [(3, 3)]
+
+
+def test_a_document_that_is_not_published_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "note.txt").write_text("A 45-year-old man.", encoding="utf-8")
+    monkeypatch.setattr(Warehouse, "write_part", lambda *_: "lost")
+    with pytest.raises(ReconciliationError, match="1 documents went in, 0 came out"):
+        run([tmp_path / "note.txt"], tmp_path / "out")

@@ -80,6 +80,7 @@ def read_frame(image: Image.Image, index: int, max_megapixels: float) -> Raster:
         image.seek(index)
         if image.width * image.height > max_megapixels * 1e6:
             raise PageProblem(Code.PAGE_TOO_LARGE)
+        image.load()  # here, as a second attempt after a failure gives black pixels instead of an error
         across, down = _resolution(image)
         return _with_square_pixels(_grey(_upright(image)), across, down)
     except PageProblem:

@@ -101,13 +101,19 @@ def _signed(angle: float) -> float:
 def _with_tables(boxes: Boxes, rows: list[list[list[int]]]) -> list[Lines]:
     """Blocks of lines of row numbers. To the cuts of the page a ruled row is one wide word, so that none cuts it."""
     in_rows = {index for row in rows for cell in row for index in cell}
-    free = [[[index]] for index in range(len(boxes)) if index not in in_rows]
-    items = free + [_row_lines(boxes, row) for row in rows]
+    items = [_row_lines(boxes, row) for row in rows]
+    items += [[[index]] for index in range(len(boxes)) if index not in in_rows]
     outlines = as_boxes([union(boxes[[i for line in item for i in line]]) for item in items])
-    return [
-        [joined for line in block for joined in _joined(items[item] for item in line)]
-        for block in reading_order(outlines)
-    ]
+    blocks: list[Lines] = []
+    after_row = False
+    for block in reading_order(outlines):
+        lines = [joined for line in block for joined in _joined(items[item] for item in line)]
+        if after_row and block[0][0] < len(rows):  # rows of a table may stand far apart
+            blocks[-1].extend(lines)
+        else:
+            blocks.append(lines)
+        after_row = block[-1][-1] < len(rows)
+    return blocks
 
 
 def _row_lines(boxes: Boxes, row: list[list[int]]) -> Lines:

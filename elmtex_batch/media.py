@@ -31,6 +31,7 @@ _SIGNATURES = (
         Media.BMP,
     ),  # sizes of its header
 )
+_PDF = re.compile(rb"%PDF-|\b\d+ \d+ obj\b")  # with a header or, damaged, without
 # Text for machines. Read as a report, their markup would pass for content.
 _MARKUP = re.compile(rb"\s*(?:\{\\rtf|%!PS|<\?xml|<!doctype|<html|<svg)", re.IGNORECASE)
 
@@ -40,7 +41,7 @@ def detect_media(data: bytes) -> Media | None:
     for signature, media in _SIGNATURES:
         if signature.match(data):
             return media
-    if b"%PDF-" in data[:PDF_HEADER_WITHIN]:
+    if _PDF.search(data[:PDF_HEADER_WITHIN]):
         return Media.PDF
     if _MARKUP.match(data) or decode_text(data) is None:
         return None

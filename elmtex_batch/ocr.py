@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,10 @@ from elmtex_batch.tables import Rulings
 
 OSD_DPI = 150
 """Enough to find the orientation, in two thirds of the time."""
-READABLE_PIXELS = 40_000_000
+READABLE_MEGAPIXELS = 40.0
 """A sheet of A2 at 300 dpi; larger pages are read at a lower resolution."""
+MAX_ENLARGEMENT = 3
+"""Letters that are small still for Tesseract when three times as large hold no more to be read."""
 MIN_SKEW = 0.15
 """Degrees of skew that do no harm."""
 CERTAIN = 0.65
@@ -117,25 +120,26 @@ def read_raster(raster: Raster, settings: OcrSettings) -> Reading | None:
     sketch = Sketch.of(raster)
     if sketch.is_empty():
         return None
-    reading = _best_reading(_for_tesseract(raster, settings), sketch, settings)
+    hardly_written = sketch.written() < BLANK
+    reading = _best_reading(_for_tesseract(raster, settings), sketch, 1 if hardly_written else 4, settings)
     if reading.is_legible():
         return reading
-    if sketch.written() < BLANK:
+    if hardly_written:
         return None
     raise PageProblem(Code.OCR_EMPTY)
 
 
 def _for_tesseract(raster: Raster, settings: OcrSettings) -> Raster:
-    most = raster.dpi * (READABLE_PIXELS / raster.pixels.size) ** 0.5
-    dpi = min(float(settings.dpi), most)
+    most = raster.dpi * (READABLE_MEGAPIXELS * 1e6 / raster.pixels.size) ** 0.5
+    dpi = min(float(settings.dpi), raster.dpi * MAX_ENLARGEMENT, most)
     return cleaned(raster if 0.8 <= raster.dpi / dpi <= 1.2 else raster.scaled(dpi))
 
 
-def _best_reading(raster: Raster, sketch: Sketch, settings: OcrSettings) -> Reading:
+def _best_reading(raster: Raster, sketch: Sketch, attempts: int, settings: OcrSettings) -> Reading:
     """The first reading that is certain, else the best of all."""
     deadline = Deadline.after(settings.page_timeout_s)
     readings: dict[int, Reading] = {}
-    for rotation in _rotations(raster, sketch.is_sideways(), deadline):
+    for rotation in islice(_rotations(raster, sketch.is_sideways(), deadline), attempts):
         if rotation not in readings:
             skew = sketch.turned(rotation).skew()
             readings[rotation] = _read_turned(raster, rotation, skew, settings, deadline)

@@ -4,23 +4,26 @@ Every page of a PDF file is decided on its own: a text layer that can be trusted
 and read by OCR. `Page.why` holds the finding, a `Why`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
-import pypdfium2 as pdfium
+from PIL.Image import Image
+from pypdfium2 import PdfDocument
 
 from elmtex_batch.boxes import as_boxes
 from elmtex_batch.document import Document
+from elmtex_batch.errors import ElmtexError
 from elmtex_batch.images import open_image, page_frames, read_frame
 from elmtex_batch.media import Media, detect_media
-from elmtex_batch.ocr import check_tesseract
+from elmtex_batch.ocr import READABLE_MEGAPIXELS, check_tesseract
 from elmtex_batch.pdf import has_graphics, open_page, open_pdf, render, user_units
 from elmtex_batch.plaintext import decode_text
 from elmtex_batch.problems import PageProblem
-from elmtex_batch.raster import Raster
 from elmtex_batch.reasons import Code, Reason
 from elmtex_batch.scans import Outcome, by_both, by_layer, by_ocr, unread
 from elmtex_batch.settings import OcrSettings, PageSettings
-from elmtex_batch.sketch import DPI, Sketch
+from elmtex_batch.sketch import DPI as SKETCH_DPI
+from elmtex_batch.sketch import Sketch
 from elmtex_batch.text import plain_pages
 from elmtex_batch.textlayer import read_text_layer
 from elmtex_batch.trust import TRUSTED, judge
@@ -75,41 +78,46 @@ def _image_pages(data: bytes, media: Media, settings: PageSettings, ocr: OcrSett
         frames = page_frames(image, settings.max_pages + 1)
         _check_count(len(frames), settings)
         for number, frame in enumerate(frames, start=1):
-            try:
-                raster = read_frame(image, frame, settings.max_megapixels)
-            except PageProblem as problem:
-                yield unread(number, problem.code)
-            else:
-                yield by_ocr(number, raster, Why.IMAGE, ocr)
+            yield _contained(number, partial(_image_page, image, frame, number, settings, ocr))
 
 
 def _pdf_pages(data: bytes, settings: PageSettings, ocr: OcrSettings) -> Iterator[Outcome]:
     with open_pdf(data) as document:
         _check_count(len(document), settings)
         for number, user_unit in enumerate(user_units(data, len(document)), start=1):
-            try:
-                with open_page(document, number - 1) as page:
-                    outcome = _pdf_page(number, page, user_unit, settings, ocr)
-            except PageProblem as problem:
-                outcome = unread(number, problem.code)
-            yield outcome
+            yield _contained(number, partial(_pdf_page, document, number, user_unit, settings, ocr))
 
 
-def _pdf_page(number: int, page: pdfium.PdfPage, user_unit: float, settings: PageSettings, ocr: OcrSettings) -> Outcome:
-    def raster(dpi: float) -> Raster:
-        return render(page, dpi, user_unit, settings.max_megapixels)
+def _contained(number: int, read: Callable[[], Outcome]) -> Outcome:
+    """What reading a page gives. An unforeseen error costs this page only, and is not quoted."""
+    try:
+        return read()
+    except PageProblem as problem:
+        return unread(number, problem.code)
+    except ElmtexError:
+        raise
+    except Exception:  # noqa: BLE001 - the promise: a document never stops the run
+        return unread(number, Code.INTERNAL_ERROR)
 
-    layer = read_text_layer(page, user_unit)
-    why = judge(layer)
-    if why not in TRUSTED:
-        return by_ocr(number, raster(ocr.dpi), why, ocr)
-    if not has_graphics(page):
-        return by_layer(number, layer.sheet, why, None), None
-    sketch = Sketch.of(raster(DPI))
-    found = by_layer(number, layer.sheet, why, sketch.turned(-layer.sheet.direction).rulings)
-    if sketch.written(covered=as_boxes([token.box for token in layer.sheet.tokens])) <= MISSED:
-        return found, None
-    return by_both(found, layer.sheet, raster(ocr.dpi), ocr)
+
+def _image_page(image: Image, frame: int, number: int, settings: PageSettings, ocr: OcrSettings) -> Outcome:
+    return by_ocr(number, read_frame(image, frame, settings.max_megapixels), Why.IMAGE, ocr)
+
+
+def _pdf_page(document: PdfDocument, number: int, unit: float, settings: PageSettings, ocr: OcrSettings) -> Outcome:
+    with open_page(document, number - 1) as page:
+        layer = read_text_layer(page, unit)
+        raster = partial(render, page, unit, min(settings.max_megapixels, READABLE_MEGAPIXELS))
+        why = judge(layer)
+        if why not in TRUSTED:
+            return by_ocr(number, raster(ocr.dpi), why, ocr)
+        if not has_graphics(page):
+            return by_layer(number, layer.sheet, why, None), None
+        sketch = Sketch.of(raster(SKETCH_DPI))
+        found = by_layer(number, layer.sheet, why, sketch.turned(-layer.sheet.direction).rulings)
+        if sketch.written(covered=as_boxes([token.box for token in layer.sheet.tokens])) <= MISSED:
+            return found, None
+        return by_both(found, layer.sheet, raster(ocr.dpi), ocr)
 
 
 def _check_count(pages: int, settings: PageSettings) -> None:

@@ -3,14 +3,14 @@
 import io
 import logging
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 from pdfminer.pdfdocument import PDFDocument
 from pdfminer.pdfpage import PDFPage
 from pdfminer.pdfparser import PDFParser
-from pdfminer.pdftypes import num_value
+from pdfminer.pdftypes import dict_value, num_value
 
 from elmtex_batch.problems import PageProblem
 from elmtex_batch.raster import Raster
@@ -30,12 +30,12 @@ def open_pdf(data: bytes) -> Iterator[pdfium.PdfDocument]:
     try:
         document = pdfium.PdfDocument(data)
     except pdfium.PdfiumError as error:
-        raise PageProblem(Code.ENCRYPTED if error.err_code in _NEEDS_PASSWORD else Code.DAMAGED) from None
+        if error.err_code in _NEEDS_PASSWORD:
+            raise PageProblem(Code.ENCRYPTED) from None
+        raise PageProblem(Code.NO_PAGES if _has_no_pages(data) else Code.DAMAGED) from None
     with closing(document):
         if document.get_formtype() == pdfium_c.FORMTYPE_XFA_FULL:
             raise PageProblem(Code.UNSUPPORTED_TYPE)
-        if len(document) == 0:
-            raise PageProblem(Code.NO_PAGES)
         yield document
 
 
@@ -61,7 +61,7 @@ def has_graphics(page: pdfium.PdfPage) -> bool:
     return any(item.type != pdfium_c.FPDF_PAGEOBJ_TEXT for item in page.get_objects(max_depth=1))
 
 
-def render(page: pdfium.PdfPage, dpi: float, user_unit: float, max_megapixels: float) -> Raster:
+def render(page: pdfium.PdfPage, user_unit: float, max_megapixels: float, dpi: float) -> Raster:
     """A page as a viewer shows it, at `dpi` or, if that makes too many pixels, at the resolution that is left.
 
     `user_unit` is the length in points of the page's unit.
@@ -78,12 +78,20 @@ def render(page: pdfium.PdfPage, dpi: float, user_unit: float, max_megapixels: f
 def user_units(data: bytes, pages: int) -> list[float]:
     """Length in points of the unit of every page; PDFium does not tell. It is 1 but for posters and plans."""
     units = [1.0] * pages
-    if b"/UserUnit" not in data:
-        return units
-    logging.getLogger("pdfminer").setLevel(logging.CRITICAL)  # it quotes what it stumbles over
-    try:
-        for index, page in enumerate(PDFPage.create_pages(PDFDocument(PDFParser(io.BytesIO(data))))):
-            units[index] = min(max(float(num_value(page.attrs.get("UserUnit", 1))), 0.1), 1_000.0)
-    except Exception:  # noqa: BLE001 - pdfminer raises whatever a damaged file leads it to
-        return units
+    if b"/UserUnit" in data:
+        with suppress(Exception):  # pdfminer raises whatever a damaged file leads it to
+            for index, page in enumerate(PDFPage.create_pages(_pdfminer(data))):
+                units[index] = min(max(float(num_value(page.attrs.get("UserUnit", 1))), 0.1), 1_000.0)
     return units
+
+
+def _has_no_pages(data: bytes) -> bool:
+    """Whether the file says so itself; to PDFium it is damaged then."""
+    with suppress(Exception):  # see user_units
+        return bool(dict_value(_pdfminer(data).catalog["Pages"])["Kids"] == [])
+    return False
+
+
+def _pdfminer(data: bytes) -> PDFDocument:
+    logging.getLogger("pdfminer").setLevel(logging.CRITICAL)  # it quotes what it stumbles over
+    return PDFDocument(PDFParser(io.BytesIO(data)))

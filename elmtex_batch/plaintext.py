@@ -45,10 +45,10 @@ def _decode(data: bytes, encoding: str) -> str | None:
 
 
 def _decode_utf16(data: bytes) -> str | None:
-    """UTF-16 without a mark: every other byte of Western text is zero."""
-    if data[1::2].count(0) > 0.4 * len(data):
+    """UTF-16 without a mark: nearly every other byte of Western text is zero."""
+    if data[1::2].count(0) > 0.35 * len(data):
         return _decode(data, "utf-16-le")
-    if data[::2].count(0) > 0.4 * len(data):
+    if data[::2].count(0) > 0.35 * len(data):
         return _decode(data, "utf-16-be")
     return None
 

@@ -12,6 +12,12 @@ Grey = NDArray[np.uint8]
 
 DARK_PAPER = 100
 """Grey level of the middle pixel below which a page is taken for white on black."""
+WHITE = 0.97
+"""Brightness relative to that of clean paper from which a pixel is paper."""
+NOISE = 6
+"""Standard deviations of the noise of paper that ink is darker than paper, at least."""
+BAND = 1024
+"""Rows that are computed in floating point at a time."""
 CLEAN_PAPER, CLEAN_INK = 225, 0.4
 """Paper at least this bright everywhere, with ink at most this bright beside it, needs no cleaning."""
 
@@ -49,28 +55,45 @@ class Raster:
 def cleaned(raster: Raster) -> Raster:
     """Black ink on white paper out of grey paper, uneven light, faint ink, or white ink on black.
 
-    Raster pages that are clean already come back as they are.
+    Pages that are clean already come back as they are.
     """
     pixels = raster.pixels if np.median(raster.pixels) >= DARK_PAPER else 255 - raster.pixels
     paper = _paper(pixels, raster.dpi)
-    ink = _ink_level(pixels[::4, ::4] / paper[::4, ::4])
+    ink, white = _levels(pixels[::4, ::4] / paper[::4, ::4])
     if pixels is raster.pixels and ink <= CLEAN_INK and np.percentile(paper[::8, ::8], 2) >= CLEAN_PAPER:
         return raster
-    even = (pixels / paper - ink) * (255 / (0.97 - ink))
-    return Raster(np.clip(even, 0, 255).astype(np.uint8), raster.dpi)
+    even = np.empty_like(pixels)
+    for rows in (slice(start, start + BAND) for start in range(0, len(pixels), BAND)):
+        relative = np.divide(pixels[rows], paper[rows], dtype=np.float32)
+        even[rows] = np.clip((relative - ink) * (255 / (white - ink)), 0, 255)
+    return Raster(even, raster.dpi)
 
 
-def _paper(pixels: Grey, dpi: float) -> NDArray[np.float32]:
-    """How bright the paper is around each pixel: the brightest within 0.2 inches, smoothed; same shape."""
+def _paper(pixels: Grey, dpi: float) -> Grey:
+    """How bright the paper is around each pixel: the brightest within 0.2 inches, smoothed; same shape, never 0."""
     rows, columns = pixels.shape
     image = Image.fromarray(pixels)
     small = image.resize((max(1, round(columns * 50 / dpi)), max(1, round(rows * 50 / dpi))), Image.Resampling.BOX)
-    brightest = small.filter(ImageFilter.MaxFilter(9)).filter(ImageFilter.GaussianBlur(6))
-    paper = np.asarray(brightest.resize(image.size, Image.Resampling.BILINEAR), dtype=np.float32)
-    return np.maximum(paper, 1.0)
+    brightest = Image.fromarray(_brightest_of_squares(np.asarray(small), 4)).filter(ImageFilter.MaxFilter(3))
+    smooth = brightest.filter(ImageFilter.GaussianBlur(1.5)).resize(image.size, Image.Resampling.BILINEAR)
+    paper: Grey = np.maximum(np.asarray(smooth), 1)
+    return paper
 
 
-def _ink_level(relative: NDArray[np.floating[Any]]) -> float:
-    """How bright ink is relative to paper; 0 where there is none."""
+def _brightest_of_squares(pixels: Grey, side: int) -> Grey:
+    rows, columns = pixels.shape
+    padded = np.pad(pixels, ((0, -rows % side), (0, -columns % side)), mode="edge")
+    brightest: Grey = padded.reshape(padded.shape[0] // side, side, -1, side).max(axis=(1, 3))
+    return brightest
+
+
+def _levels(relative: NDArray[np.floating[Any]]) -> tuple[float, float]:
+    """How bright ink and white are, of pixels relative to the paper around them.
+
+    Ink is what differs from the paper by much more than its noise does: the noise of an empty page must not become ink.
+    """
+    white = float(np.median(relative))
+    noise = float(np.percentile(relative, 84)) - white  # one standard deviation, on the side where no ink is
     dark = relative[relative < 0.9]
-    return float(np.percentile(dark, 10)) if dark.size else 0.0
+    ink = float(np.percentile(dark, 10)) if dark.size else 0.0
+    return min(ink, white - NOISE * noise), white - max(noise, 1 - WHITE)

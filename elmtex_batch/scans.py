@@ -17,7 +17,7 @@ Outcome = tuple[Page, Code | None]
 
 def unread(number: int, code: Code) -> Outcome:
     """A page that could not even be looked at."""
-    why = Why.TOO_LARGE if code is Code.PAGE_TOO_LARGE else Why.DAMAGED
+    why = {Code.PAGE_TOO_LARGE: Why.TOO_LARGE, Code.INTERNAL_ERROR: Why.INTERNAL_ERROR}.get(code, Why.DAMAGED)
     return Page(number, Method.FAILED, why), code
 
 

@@ -49,7 +49,7 @@ class Category(BaseModel):
     description: str
     cardinality: Literal["one", "many"] = "many"
     type: ValueType = "text"
-    max_values: PositiveInt = 60
+    max_values: PositiveInt = 200
     max_chars: PositiveInt = 500
 
     @property

@@ -13,6 +13,8 @@ from elmtex_batch.tables import Rulings, find_rulings
 Mask = NDArray[np.bool_]
 
 DPI = 100.0
+MAX_PIXELS = 8_000_000
+"""A sheet of A1; larger pages are sketched at a lower resolution."""
 INK, FAINT_INK = 160, 200
 """Grey levels below which a pixel of a cleaned page counts as ink; hairlines are fainter than letters."""
 EDGE = 0.02
@@ -22,8 +24,6 @@ MARGIN = 0.08
 MAX_SKEW = 12.0
 SAMPLE = 40_000
 """Ink pixels that are enough to find the skew."""
-CHARACTER = 12
-"""Ink pixels of a small character."""
 SQUARE = 10
 """Side in pixels of the squares in which writing is looked for."""
 PARTLY = 0.05, 0.6
@@ -32,22 +32,24 @@ PARTLY = 0.05, 0.6
 
 @dataclass(frozen=True)
 class Sketch:
-    """A page at `DPI`; `pixels` are cleaned grey levels of shape (rows, columns)."""
+    """The cleaned grey levels of a page at `DPI` or, if it is very large, less; shape (rows, columns)."""
 
     pixels: Grey
+    dpi: float
 
     @classmethod
     def of(cls, raster: Raster) -> "Sketch":
-        return cls(cleaned(raster.scaled(DPI)).pixels)
+        small = cleaned(raster.scaled(min(DPI, raster.dpi * (MAX_PIXELS / raster.pixels.size) ** 0.5)))
+        return cls(small.pixels, small.dpi)
 
     def turned(self, degrees: int) -> "Sketch":
         """The page turned clockwise by 0, 90, 180 or 270 degrees."""
-        return Sketch(Raster(self.pixels, DPI).turned(degrees).pixels)
+        return Sketch(Raster(self.pixels, self.dpi).turned(degrees).pixels, self.dpi)
 
     @cached_property
     def rulings(self) -> Rulings:
         """Those of a straight page; of a skewed one only short pieces are seen."""
-        return find_rulings(self.pixels < FAINT_INK, DPI)
+        return find_rulings(self.pixels < FAINT_INK, self.dpi)
 
     def skew(self) -> float:
         """Degrees clockwise by which the lines of text are turned, within `MAX_SKEW`."""
@@ -59,18 +61,22 @@ class Sketch:
         return _best_angle(ink)[1] < _best_angle(np.rot90(ink))[1]
 
     def is_empty(self) -> bool:
-        """Whether there is less ink than one character takes."""
-        return int(_inner(self.pixels < INK, EDGE).sum()) < CHARACTER
+        """Whether there is nothing as large as a character."""
+        return float(_squares(_inner(self._strokes, EDGE)).max(initial=0.0)) < PARTLY[0]
 
-    def written(self, margin: float = MARGIN, covered: Boxes | None = None) -> float:
+    def written(self, covered: Boxes | None = None) -> float:
         """Square inches that are written on, apart from the margin and from `covered` boxes in points.
 
-        What is written on looks so in two neighbouring squares at least; dust does not, nor does a line.
+        What is written on looks so in two neighbouring squares at least; dust does not.
         """
-        ink = (self.pixels < INK) & ~(self.rulings.horizontal | self.rulings.vertical)
-        for x0, y0, x1, y1 in (covered if covered is not None else np.empty((0, 4))) * (DPI / 72):
+        ink = self._strokes.copy()
+        for x0, y0, x1, y1 in (covered if covered is not None else np.empty((0, 4))) * (self.dpi / 72):
             ink[max(0, int(y0) - 1) : max(0, int(y1) + 2), max(0, int(x0) - 1) : max(0, int(x1) + 2)] = False
-        return float(_written_squares(_inner(ink, margin)).sum()) * (SQUARE / DPI) ** 2
+        return float(_written(_squares(_inner(ink, MARGIN))).sum()) * (SQUARE / self.dpi) ** 2
+
+    @cached_property
+    def _strokes(self) -> Mask:
+        return (self.pixels < INK) & ~(self.rulings.horizontal | self.rulings.vertical)
 
 
 def _inner(ink: Mask, margin: float) -> Mask:
@@ -78,10 +84,16 @@ def _inner(ink: Mask, margin: float) -> Mask:
     return ink[rows : ink.shape[0] - rows, columns : ink.shape[1] - columns]
 
 
-def _written_squares(ink: Mask) -> Mask:
+def _squares(ink: Mask) -> NDArray[np.float64]:
+    """Share of ink in each square of the page."""
     rows, columns = (side // SQUARE for side in ink.shape)
     squares = ink[: rows * SQUARE, : columns * SQUARE].reshape(rows, SQUARE, columns, SQUARE)
-    share = squares.mean(axis=(1, 3))
+    share: NDArray[np.float64] = squares.mean(axis=(1, 3))
+    return share
+
+
+def _written(share: NDArray[np.float64]) -> Mask:
+    """Which squares are written on, and so is one beside them."""
     written = np.pad((share >= PARTLY[0]) & (share <= PARTLY[1]), ((0, 0), (1, 1)))
     beside: Mask = written[:, :-2] | written[:, 2:]
     return written[:, 1:-1] & beside

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from elmtex_batch import adapters, chunks, models, tags
 from elmtex_batch.errors import ModelError
-from elmtex_batch.reader import Answer, Span
+from elmtex_batch.reader import Answer
 from elmtex_batch.schema import Schema
 from elmtex_batch.settings import ModelSettings
 
@@ -90,7 +90,7 @@ class Tagger:
         outside_bias: float = 0.0,
     ) -> None:
         self.name = name
-        self._model = model.eval()
+        self._model = model
         self._tokens = tokens
         self._schema = schema
         self._batch_tokens = batch_tokens
@@ -118,32 +118,40 @@ class Tagger:
 
     def read(self, texts: Sequence[str]) -> list[Answer]:
         """See `Reader.read`."""
+        return self.read_at(texts, (self._outside_bias,))[0]
+
+    def read_at(self, texts: Sequence[str], biases: Sequence[float]) -> list[list[Answer]]:
+        """The answers to all texts for each of several outside biases, with one forward pass for all."""
         windows = [(i, window) for i, text in enumerate(texts) for window in self._tokens.windows(text)]
-        found: list[list[Span]] = [[] for _ in windows]
-        lengths = [len(window.ids) for _, window in windows]
-        for batch in batches_by_length(lengths, self._batch_tokens):
-            scores = self.scores([windows[k][1] for k in batch])
-            for k, score in zip(batch, scores, strict=True):
-                i, window = windows[k]
-                found[k] = tags.decode(score, texts[i], window.offsets, self._schema)
-        return [
-            self._merge(texts[i], [f for (j, _), f in zip(windows, found, strict=True) if j == i])
-            for i in range(len(texts))
-        ]
+        scores = self._scores([window for _, window in windows])
+        return [self._answers(texts, windows, scores, bias) for bias in biases]
+
+    def _scores(self, windows: Sequence[Window]) -> list[tags.Floats]:
+        """Log-probabilities (tokens x tags) of each window's own tokens."""
+        self._model.eval()
+        scores: list[tags.Floats] = [np.empty(0, np.float32)] * len(windows)
+        for batch in batches_by_length([len(window.ids) for window in windows], self._batch_tokens):
+            for k, score in zip(batch, self._forward([windows[k] for k in batch]), strict=True):
+                scores[k] = score
+        return scores
 
     @torch.inference_mode()
-    def scores(self, windows: Sequence[Window]) -> list[tags.Floats]:
-        """Log-probabilities (tokens x tags) of each window's own tokens, in one forward pass."""
+    def _forward(self, windows: Sequence[Window]) -> Iterator[tags.Floats]:
         ids = pad([w.ids for w in windows], 0, self._device)
         lengths = torch.tensor([len(w.ids) for w in windows], device=self._device)
-        logits = self._model(ids, lengths).float().log_softmax(-1)
-        logits[..., 0] += self._outside_bias
+        logits = self._model(ids, lengths).float().log_softmax(-1).cpu().numpy()
         first = len(self._tokens.prefix)
-        return [np.asarray(row[first : len(w.ids)].cpu()) for row, w in zip(logits, windows, strict=True)]
+        return (row[first : len(w.ids)] for row, w in zip(logits, windows, strict=True))
 
-    def _merge(self, text: str, answers: Sequence[list[Span]]) -> Answer:
+    def _answers(
+        self, texts: Sequence[str], windows: Sequence[tuple[int, Window]], scores: Sequence[tags.Floats], bias: float
+    ) -> list[Answer]:
+        found: list[list[Answer]] = [[] for _ in texts]
+        for (i, window), score in zip(windows, scores, strict=True):
+            biased = score + bias * np.eye(1, score.shape[1], dtype=np.float32)
+            found[i].append(tuple(tags.decode(biased, texts[i], window.offsets, self._schema)))
         single = frozenset(c.key for c in self._schema.category if c.cardinality == "one")
-        return chunks.merge([tuple(answer) for answer in answers], text, single)
+        return [chunks.merge(answers, text, single) for answers, text in zip(found, texts, strict=True)]
 
 
 def _load_head(folder: Path) -> dict[str, Tensor]:

@@ -28,3 +28,4 @@ class Why(StrEnum):
 
     TOO_LARGE = "too_large"
     DAMAGED = "damaged"
+    INTERNAL_ERROR = "internal_error"

@@ -18,7 +18,8 @@ from torch.nn.functional import cross_entropy
 
 from elmtex_batch import adapters, models, tags
 from elmtex_batch.bases import base_identity
-from elmtex_batch.evaluation.entities import RELAXED, count_matches, micro
+from elmtex_batch.evaluation.entities import RELAXED, Counts, count_matches, micro
+from elmtex_batch.reader import Answer
 from elmtex_batch.schema import Schema, load_schema
 from elmtex_batch.tagger import Tagger, TaggerModel, Tokens, pad
 from elmtex_batch.training.batches import Example, epoch_batches, make_examples
@@ -26,6 +27,8 @@ from elmtex_batch.training.data import Report, read_reports
 from elmtex_batch.training.settings import OptimiserSettings, TrainSettings
 
 _STATE = "checkpoint.pt"
+_BIASES = (-0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
+"""Outside biases tried on the development reports."""
 
 Log = Callable[[dict[str, Any]], None]
 
@@ -47,10 +50,16 @@ def train(settings: TrainSettings, log: Log) -> Path:
     dev = read_reports(settings.dev, schema) if settings.dev else []
     settings.out.mkdir(parents=True, exist_ok=True)
     run = _Run(settings, model, compute, log)
+    tagger = Tagger(model, tokens, schema, settings.name, settings.optimiser.batch_tokens)
+    facts: dict[str, Any] = {"labels_not_in_text": unplaced}
     for epoch in run.epochs(examples):
         if dev:
-            log({"epoch": epoch + 1, "steps": run.step, "dev_relaxed_f1": dev_f1(model, tokens, schema, dev, settings)})
-    return save_adapter(model, settings, schema, {"steps": run.step, "labels_not_in_text": unplaced})
+            log({"epoch": epoch + 1, "steps": run.step, "dev_relaxed_f1": dev_f1(tagger, schema, dev)})
+    bias = 0.0
+    if dev:
+        bias, facts["dev_relaxed_f1"] = calibrate(tagger, schema, dev)
+        log({"outside_bias": bias, "dev_relaxed_f1": facts["dev_relaxed_f1"]})
+    return save_adapter(model, settings, schema, bias, {"steps": run.step, **facts})
 
 
 def build_model(settings: TrainSettings, schema: Schema, compute: models.Compute) -> TaggerModel:
@@ -183,22 +192,36 @@ def learning_rate(settings: OptimiserSettings, step: int, total: int) -> float:
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
 
 
-def dev_f1(
-    model: TaggerModel, tokens: Tokens, schema: Schema, reports: Sequence[Report], settings: TrainSettings
-) -> float:
+def dev_f1(tagger: Tagger, schema: Schema, reports: Sequence[Report]) -> float:
     """Relaxed micro F1 on annotated reports, read as the converter will read them."""
-    tagger = Tagger(model, tokens, schema, settings.name, settings.optimiser.batch_tokens)
-    answers = tagger.read([report.text for report in reports])
-    counts = []
-    for report, answer in zip(reports, answers, strict=True):
-        found: dict[str, list[str]] = {key: [] for key in schema.keys}
-        for span in answer:
-            found[span.category].append(report.text[span.start : span.end])
-        counts.append(count_matches(report.labels, found, RELAXED))
-    return round(micro(counts).f1, 4)
+    return _f1_at(tagger, schema, reports, (0.0,))[0]
 
 
-def save_adapter(model: TaggerModel, settings: TrainSettings, schema: Schema, facts: dict[str, Any]) -> Path:
+def calibrate(tagger: Tagger, schema: Schema, reports: Sequence[Report]) -> tuple[float, float]:
+    """The outside bias of `_BIASES` with the best relaxed micro F1, and that F1."""
+    scores = _f1_at(tagger, schema, reports, _BIASES)
+    best = max(range(len(_BIASES)), key=scores.__getitem__)
+    return _BIASES[best], scores[best]
+
+
+def _f1_at(tagger: Tagger, schema: Schema, reports: Sequence[Report], biases: Sequence[float]) -> list[float]:
+    readings = tagger.read_at([report.text for report in reports], biases)
+    return [
+        round(micro([_count(*pair, schema) for pair in zip(reports, answers, strict=True)]).f1, 4)
+        for answers in readings
+    ]
+
+
+def _count(report: Report, answer: Answer, schema: Schema) -> dict[str, Counts]:
+    found: dict[str, list[str]] = {key: [] for key in schema.keys}
+    for span in answer:
+        found[span.category].append(report.text[span.start : span.end])
+    return count_matches(report.labels, found, RELAXED)
+
+
+def save_adapter(
+    model: TaggerModel, settings: TrainSettings, schema: Schema, outside_bias: float, facts: dict[str, Any]
+) -> Path:
     """Writes LoRA weights and head in bf16 safetensors with the card, into `settings.out / "adapter"`."""
     folder = settings.out / "adapter"
     backbone = model.encoder.backbone
@@ -206,6 +229,8 @@ def save_adapter(model: TaggerModel, settings: TrainSettings, schema: Schema, fa
     backbone.peft_config["default"].base_model_name_or_path = settings.base
     trained = {name: p.detach().to(torch.bfloat16) for name, p in backbone.state_dict().items() if "lora_" in name}
     backbone.save_pretrained(str(folder), state_dict=trained, safe_serialization=True)
+    # peft leaves a form of a model card with nothing filled in.
+    (folder / "README.md").unlink()
     head = {name: p.detach().to(torch.bfloat16).contiguous() for name, p in model.head.state_dict().items()}
     save_file(head, folder / adapters.HEAD)
     card = adapters.AdapterCard(
@@ -217,6 +242,7 @@ def save_adapter(model: TaggerModel, settings: TrainSettings, schema: Schema, fa
         base=settings.base,
         base_identity=base_identity(settings.base),
         window_tokens=settings.window_tokens,
+        outside_bias=outside_bias,
         training={**settings.model_dump(include={"seed", "lora", "optimiser"}), **facts},
         versions={name: version(name) for name in ("elmtex-batch", "torch", "transformers", "peft")},
     )

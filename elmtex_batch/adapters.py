@@ -1,5 +1,6 @@
 """Adapter folders: LoRA weights and head in safetensors, and the card that says what they were trained for."""
 
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,7 +30,7 @@ class AdapterCard(BaseModel):
     base_identity: str
     window_tokens: PositiveInt
     outside_bias: float = 0.0
-    """Added to the outside tag's log-probability before decoding: calibrates recall against precision."""
+    """Calibrates precision against recall; see `elmtex_batch.tags.decode`."""
     training: dict[str, Any]
     versions: dict[str, str]
 
@@ -55,7 +56,7 @@ def read_card(folder: Path) -> AdapterCard:
 
 
 def check_fits(card: AdapterCard, schema: Schema, base: str) -> None:
-    """Refuses an adapter that was trained for another schema or another base model.
+    """Refuses an adapter that was trained for another schema or base model, or with a later generation of software.
 
     Raises:
         ModelError: it does not fit.
@@ -67,3 +68,10 @@ def check_fits(card: AdapterCard, schema: Schema, base: str) -> None:
         )
     if base == card.base and base_identity(base) != card.base_identity:
         raise ModelError(f"the adapter {card.name} was trained on another edition of {base}; train it again")
+    for package, needed in card.versions.items():
+        if _major(installed_version(package)) < _major(needed):
+            raise ModelError(f"the adapter {card.name} was made with {package} {needed}; install that version or later")
+
+
+def _major(number: str) -> int:
+    return int(number.split(".")[0])

@@ -4,8 +4,8 @@ Serves text layers and OCR alike: Tesseract's own order reads a table column by 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import count
 
 import numpy as np
@@ -13,7 +13,8 @@ import numpy as np
 from elmtex_batch.boxes import Boxes, as_boxes, straighten, turn, turned_size, union
 from elmtex_batch.document import Box, Word
 from elmtex_batch.order import reading_order
-from elmtex_batch.tables import Rulings, ruled_rows
+from elmtex_batch.rulings import Rulings
+from elmtex_batch.tables import ruled_rows
 from elmtex_batch.warp import levelled
 
 DIRECTION_STEP = 15
@@ -55,7 +56,7 @@ class Sheet:
         """The page after a clockwise turn by 0, 90, 180 or 270 degrees."""
         boxes = turn(as_boxes([token.box for token in self.tokens]), degrees, self.width, self.height)
         tokens = tuple(
-            Token(token.text, union(box[None]), (token.angle + degrees) % 360, token.confidence)
+            replace(token, box=union(box[None]), angle=(token.angle + degrees) % 360)
             for token, box in zip(self.tokens, boxes, strict=True)
         )
         return Sheet(*turned_size(self.width, self.height, degrees), tokens)
@@ -79,18 +80,14 @@ def arrange(sheet: Sheet, rulings: Rulings | None = None) -> tuple[Word, ...]:
     return _numbered(blocks)
 
 
-def _directions(tokens: Sequence[Token]) -> list[tuple[float, list[int]]]:
+def _directions(tokens: Sequence[Token]) -> Iterator[tuple[float, list[int]]]:
     """Directions in degrees with the numbers of their tokens: upright text first, then by amount of text."""
     groups: dict[int, list[int]] = defaultdict(list)
     for index, token in enumerate(tokens):
         groups[round(_signed(token.angle) / DIRECTION_STEP) % (360 // DIRECTION_STEP)].append(index)
-    return [
-        (
-            DIRECTION_STEP * key + float(np.median([_signed(tokens[i].angle - DIRECTION_STEP * key) for i in members])),
-            members,
-        )
-        for key, members in sorted(groups.items(), key=lambda item: (item[0] != 0, -len(item[1])))
-    ]
+    for step, members in sorted(groups.items(), key=lambda group: (group[0] != 0, -len(group[1]))):
+        nominal = DIRECTION_STEP * step
+        yield nominal + float(np.median([_signed(tokens[i].angle - nominal) for i in members])), members
 
 
 def _signed(angle: float) -> float:

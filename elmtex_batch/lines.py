@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elmtex_batch.boxes import Boxes, centres, heights
 
@@ -45,7 +46,7 @@ def lines_of(boxes: Boxes) -> list[list[int]]:
     return [sorted(line.members, key=lambda i: boxes[i, 0]) for line in lines]
 
 
-def _regular_lines(boxes: Boxes, indices: np.ndarray) -> list[_Line]:
+def _regular_lines(boxes: Boxes, indices: NDArray[np.intp]) -> list[_Line]:
     """Lines of words of usual height: a word joins the line whose middle is less than half a height away."""
     lines: list[_Line] = []
     middles, tall = centres(boxes)[:, 1], heights(boxes)

@@ -6,8 +6,8 @@ anywhere on the page; the order in which it reports words is not used (see `layo
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -19,12 +19,13 @@ from PIL import Image
 from elmtex_batch.boxes import as_boxes, slant, union
 from elmtex_batch.errors import ToolMissing
 from elmtex_batch.layout import Sheet, Token
+from elmtex_batch.noise import is_writing
 from elmtex_batch.problems import PageProblem
 from elmtex_batch.raster import Raster, cleaned
 from elmtex_batch.reasons import Code
+from elmtex_batch.rulings import Rulings
 from elmtex_batch.settings import OcrSettings
 from elmtex_batch.sketch import Sketch
-from elmtex_batch.tables import Rulings
 
 OSD_DPI = 150
 """Enough to find the orientation, in two thirds of the time."""
@@ -38,10 +39,6 @@ CERTAIN = 0.65
 """Confidence from which a page is the right way up; upside down it is 0.3, while bad scans reach 0.6."""
 BLANK = 0.2
 """Square inches of writing that are taken for dust if nothing on the page is legible: a word or two."""
-EDGE = 0.01
-"""Share of a page at each side on which nobody writes."""
-STROKES = "|¦_"
-"""What Tesseract makes of ruling lines."""
 LEGIBLE = 0.5
 """Confidence that one word at least must reach in a page that is not empty."""
 
@@ -177,15 +174,11 @@ def _read_turned(raster: Raster, rotation: int, skew: float, settings: OcrSettin
     turned = raster.turned(rotation)
     skew = skew if abs(skew) >= MIN_SKEW else 0.0
     straight = turned.rotated(-skew) if skew else turned
-    data = _call(
-        pytesseract.image_to_data,
-        straight,
-        deadline,
-        lang="+".join(settings.languages),
-        config=f"--psm 3 --dpi {round(straight.dpi)}",
-    )
-    sheet = Sheet(*turned.size, tuple(_tokens(data, straight.dpi, skew, turned.size)))
-    return Reading(rotation, sheet, Sketch.of(straight).rulings)
+    language, page_layout = "+".join(settings.languages), f"--psm 3 --dpi {round(straight.dpi)}"
+    data = _call(pytesseract.image_to_data, straight, deadline, lang=language, config=page_layout)
+    rulings = Sketch.of(straight).rulings
+    found = [token for token in _tokens(data, straight.dpi) if is_writing(token, rulings, straight.size)]
+    return Reading(rotation, Sheet(*straight.size, _slanted(found, skew, straight.size)), rulings)
 
 
 def _call(
@@ -206,22 +199,21 @@ def _call(
         raise PageProblem(Code.OCR_TIMEOUT) from None
 
 
-def _tokens(data: dict[str, Any], dpi: float, skew: float, size: tuple[float, float]) -> Iterator[Token]:
-    """Tesseract's words, with boxes in points around them on the page as it was before straightening."""
-    rows = [i for i, text in enumerate(data["text"]) if text.strip(STROKES).strip()]
-    corners = [(data["left"][i], data["top"][i], data["width"][i], data["height"][i]) for i in rows]
-    boxes = as_boxes([(x, y, x + width, y + height) for x, y, width, height in corners]) * (72 / dpi)
-    slanted = slant(boxes, skew, (size[0] / 2, size[1] / 2))
-    for i, box in zip(rows, slanted, strict=True):
-        token = Token(data["text"][i].strip(), union(box[None]), skew % 360, float(data["conf"][i]) / 100)
-        if not _is_beside_page(token, size):
-            yield token
+def _tokens(data: dict[str, Any], dpi: float) -> Iterator[Token]:
+    """Tesseract's words, with boxes in points on the straight page."""
+    columns = (data[name] for name in ("text", "conf", "left", "top", "width", "height"))
+    for text, confidence, left, top, width, height in zip(*columns, strict=True):
+        if word := text.strip():
+            x0, y0, x1, y1 = (side * 72 / dpi for side in (left, top, left + width, top + height))
+            yield Token(word, (x0, y0, x1, y1), confidence=float(confidence) / 100)
 
 
-def _is_beside_page(token: Token, size: tuple[float, float]) -> bool:
-    """Whether a word stands where a scanner shows its lid, or the shadow of the paper."""
-    middles = (token.box[0] + token.box[2]) / 2, (token.box[1] + token.box[3]) / 2
-    return any(not EDGE * side < middle < (1 - EDGE) * side for middle, side in zip(middles, size, strict=True))
+def _slanted(tokens: Sequence[Token], skew: float, size: tuple[float, float]) -> tuple[Token, ...]:
+    """The words as they stand on the page before it was straightened."""
+    boxes = slant(as_boxes([token.box for token in tokens]), skew, (size[0] / 2, size[1] / 2))
+    return tuple(
+        replace(token, box=union(box[None]), angle=skew % 360) for token, box in zip(tokens, boxes, strict=True)
+    )
 
 
 def _is_upended(token: Token) -> bool:

@@ -139,7 +139,7 @@ def _share_lines(sides: list[tuple[Boxes, list[list[int]]]], tolerance: float) -
 
 
 def _blocks(boxes: Boxes) -> list[Block]:
-    """The lines of one column, cut into blocks where the next line is farther away than lines around it are."""
+    """The lines of one column, cut into blocks where the next line is farther away than usual around it."""
     lines = lines_of(boxes)
     if not lines:
         return []
@@ -148,8 +148,9 @@ def _blocks(boxes: Boxes) -> list[Block]:
     blocks: list[Block] = [[lines[0]]]
     for i, line in enumerate(lines[1:]):
         text_height = float(np.median(heights(boxes[line])))
-        around = min((float(steps[j]) for j in (i - 1, i + 1) if 0 <= j < len(steps)), default=1.25 * text_height)
-        if steps[i] > BLOCK_STEP * max(around, text_height):
+        around = np.delete(steps, i)[max(0, i - 2) : i + 2]
+        usual = float(np.median(around)) if len(around) else 1.25 * text_height
+        if steps[i] > BLOCK_STEP * max(usual, text_height):
             blocks.append([])
         blocks[-1].append(line)
     return blocks

@@ -117,6 +117,8 @@ def _pdf_page(document: PdfDocument, number: int, unit: float, settings: PageSet
         found = by_layer(number, layer.sheet, why, sketch.turned(-layer.sheet.direction).rulings)
         if sketch.written(covered=as_boxes([token.box for token in layer.sheet.tokens])) <= MISSED:
             return found, None
+        if why is Why.HIDDEN_LAYER_TRUSTED:
+            return by_ocr(number, raster(ocr.dpi), Why.TEXT_LAYER_INCOMPLETE, ocr)
         return by_both(found, layer.sheet, raster(ocr.dpi), ocr)
 
 

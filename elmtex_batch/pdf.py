@@ -47,10 +47,12 @@ def open_page(document: pdfium.PdfDocument, index: int) -> Iterator[pdfium.PdfPa
         PageProblem: the page is damaged; so does everything that is done with it and fails in PDFium.
     """
     try:
-        with closing(document[index]) as page:
-            if pdfium_c.FPDFPage_GetAnnotCount(page) > 0:
-                pdfium_c.FPDFPage_Flatten(page, pdfium_c.FLAT_NORMALDISPLAY)
-        with closing(document[index]) as page:
+        page = document[index]
+        if pdfium_c.FPDFPage_GetAnnotCount(page) > 0:
+            pdfium_c.FPDFPage_Flatten(page, pdfium_c.FLAT_NORMALDISPLAY)
+            page.close()
+            page = document[index]
+        with closing(page):
             yield page
     except (pdfium.PdfiumError, ValueError):  # ValueError: pages without an area
         raise PageProblem(Code.PAGE_DAMAGED) from None
@@ -71,7 +73,8 @@ def render(page: pdfium.PdfPage, user_unit: float, max_megapixels: float, dpi: f
     """
     inches = page.get_width() * page.get_height() * (user_unit / 72) ** 2
     dpi = min(dpi, (max_megapixels * 1e6 / max(inches, 1e-6)) ** 0.5)
-    bitmap = page.render(scale=dpi * user_unit / 72, grayscale=True)
+    # Smoothed, a hairline is spread over two rows of pixels and hardly grey; letters are smoothed all the same.
+    bitmap = page.render(scale=dpi * user_unit / 72, grayscale=True, no_smoothpath=True)
     return Raster(bitmap.to_numpy(), dpi)
 
 

@@ -7,8 +7,8 @@ from elmtex_batch.ocr import LEGIBLE, read_raster
 from elmtex_batch.problems import PageProblem
 from elmtex_batch.raster import Raster
 from elmtex_batch.reasons import Code
+from elmtex_batch.rulings import Rulings
 from elmtex_batch.settings import OcrSettings
-from elmtex_batch.tables import Rulings
 from elmtex_batch.why import Why
 
 Outcome = tuple[Page, Code | None]

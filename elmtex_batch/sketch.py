@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 
 from elmtex_batch.boxes import Boxes
 from elmtex_batch.raster import Grey, Raster, cleaned
-from elmtex_batch.tables import Rulings, find_rulings
+from elmtex_batch.rulings import Rulings, find_rulings
 
 Mask = NDArray[np.bool_]
 
 DPI = 100.0
 MAX_PIXELS = 8_000_000
 """A sheet of A1; larger pages are sketched at a lower resolution."""
-INK, FAINT_INK = 160, 200
-"""Grey levels below which a pixel of a cleaned page counts as ink; hairlines are fainter than letters."""
+INK, FAINT_INK = 160, 225
+"""Grey levels below which a pixel of a cleaned page counts as ink; rulings may be thin and grey."""
 EDGE = 0.02
 """Share of the page at each side that shows the scanner, not the page."""
 MARGIN = 0.08
@@ -44,7 +44,7 @@ class Sketch:
 
     def turned(self, degrees: int) -> "Sketch":
         """The page turned clockwise by 0, 90, 180 or 270 degrees."""
-        return Sketch(Raster(self.pixels, self.dpi).turned(degrees).pixels, self.dpi)
+        return Sketch(Raster(self.pixels, self.dpi).turned(degrees).pixels, self.dpi) if degrees % 360 else self
 
     @cached_property
     def rulings(self) -> Rulings:

@@ -148,8 +148,7 @@ class Tagger:
     ) -> list[Answer]:
         found: list[list[Answer]] = [[] for _ in texts]
         for (i, window), score in zip(windows, scores, strict=True):
-            biased = score + bias * np.eye(1, score.shape[1], dtype=np.float32)
-            found[i].append(tuple(tags.decode(biased, texts[i], window.offsets, self._schema)))
+            found[i].append(tuple(tags.decode(score, texts[i], window.offsets, self._schema, bias)))
         single = frozenset(c.key for c in self._schema.category if c.cardinality == "one")
         return [chunks.merge(answers, text, single) for answers, text in zip(found, texts, strict=True)]
 

@@ -46,11 +46,16 @@ def encode(spans: Iterable[Gold], offsets: Offsets, schema: Schema) -> list[int]
     return labels
 
 
-def decode(scores: Floats, text: str, offsets: Offsets, schema: Schema) -> list[Span]:
-    """The spans of the best tag path. `scores`: log-probabilities, tokens x tags; offsets are those of `text`."""
+def decode(scores: Floats, text: str, offsets: Offsets, schema: Schema, outside_bias: float = 0.0) -> list[Span]:
+    """The spans of the best tag path. `scores`: log-probabilities, tokens x tags; offsets are those of `text`.
+
+    `outside_bias` is taken from the tags of categories with many values before the path is found, to trade recall for
+    precision, and given to those of categories with one: only their most probable value stays, so that recall is cheap.
+    """
     if not len(offsets):
         return []
-    path = _best_path(_without_line_ends(scores, text, offsets), _glued(text, offsets))
+    biased = scores + outside_bias * _bias_signs(schema)
+    path = _best_path(_without_line_ends(biased, text, offsets), _glued(text, offsets))
     spans = [span for run in _runs(path) if (span := _span(run, path, scores, text, offsets, schema))]
     return _keep_best_of_single(spans, schema)
 
@@ -62,6 +67,12 @@ def trimmed_offsets(text: str, offsets: Iterable[tuple[int, int]]) -> list[tuple
 
 def _tag(schema: Schema, category: str, *, inside: bool) -> int:
     return 1 + 2 * schema.keys.index(category) + inside
+
+
+def _bias_signs(schema: Schema) -> Floats:
+    """For each tag: -1 if its category has many values, 1 if one, 0 outside."""
+    signs = [1 if category.cardinality == "one" else -1 for category in schema.category]
+    return np.array([0, *np.repeat(signs, 2)], np.float32)
 
 
 @lru_cache

@@ -76,7 +76,8 @@ def _box(text_page: pdfium.PdfTextPage, index: int) -> Box:
 
 
 def _angle(text_page: pdfium.PdfTextPage, index: int) -> float:
-    return math.degrees(pdfium_c.FPDFText_GetCharAngle(text_page, index))
+    """Degrees clockwise, to a tenth: text on a curve would else have as many directions as characters."""
+    return round(math.degrees(pdfium_c.FPDFText_GetCharAngle(text_page, index)), 1)
 
 
 def _as_viewed(page: pdfium.PdfPage, boxes: Boxes) -> Boxes:

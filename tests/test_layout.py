@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from elmtex_batch.boxes import as_boxes, slant, union
 from elmtex_batch.document import Word
 from elmtex_batch.layout import Sheet, Token, arrange
-from elmtex_batch.tables import find_rulings
+from elmtex_batch.rulings import find_rulings
 
 WIDTH, HEIGHT = 595.0, 842.0
 LETTER = 5.0
@@ -157,19 +157,44 @@ def test_lines_that_fan_out_or_bend_are_lines(fan: float, bend: float) -> None:
     assert read(tokens) == long * 6
 
 
-def test_ruled_cells_of_several_lines_are_read_cell_by_cell() -> None:
+def grid(across: list[int], down: list[int]) -> np.ndarray:
+    """The ink of a page at 100 dpi with the rulings of a table."""
     ink = np.zeros((1170, 827), dtype=bool)
-    across, down = [120, 165, 210], [60, 220, 330, 560]  # pixels at 100 dpi
-    ink[np.ix_(across, range(60, 561))] = True
-    ink[np.ix_(range(120, 211), down)] = True
+    ink[np.ix_(across, range(down[0], down[-1] + 1))] = True
+    ink[np.ix_(range(across[0], across[-1] + 1), down)] = True
+    return ink
+
+
+def test_ruled_cells_of_several_lines_are_read_cell_by_cell() -> None:
     tokens = (
-        typed("Hämoglobin", "im Vollblut", x=50, y=92)
+        typed("Hämoglobin im", "Vollblut", x=50, y=92)
         + typed("13,5", x=170, y=98)
-        + typed("g/dl bei", "Frauen", x=250, y=92)
-        + typed("Natrium", x=50, y=130) + typed("139", x=170, y=130) + typed("mmol/l", x=250, y=130)
-    )  # fmt: skip
-    assert read(tokens) != ["Hämoglobin", "im Vollblut 13,5 g/dl bei", "Frauen", "Natrium 139 mmol/l"]
-    assert read(tokens, ink) == ["Hämoglobin", "im Vollblut 13,5 g/dl bei", "Frauen", "Natrium 139 mmol/l"]
+        + typed("im Referenzbereich für Frauen", "ihres Alters", x=250, y=92)
+        + [
+            token
+            for x, cell in ((50, "Natrium"), (170, "139"), (250, "unauffällig"))
+            for token in typed(cell, x=x, y=130)
+        ]
+    )
+    by_cell = [
+        "Hämoglobin im",
+        "Vollblut 13,5 im Referenzbereich für Frauen",
+        "ihres Alters",
+        "Natrium 139 unauffällig",
+    ]
+    assert read(tokens) != by_cell
+    assert read(tokens, grid([120, 165, 210], [60, 220, 330, 560])) == by_cell
+
+
+def test_a_table_without_rulings_between_its_rows_is_read_row_by_row() -> None:
+    rows = [("Natrium", "139", "mmol/l"), ("Kalium", "5,8", "mmol/l"), ("Gamma-GT", "61", ""), ("CRP", "3,1", "mg/l")]
+    tokens = [
+        token
+        for i, row in enumerate(rows)
+        for x, cell in zip((50, 170, 250), row, strict=True)
+        for token in typed(cell, x=x, y=92 + 14 * i)
+    ]
+    assert read(tokens, grid([120, 220], [60, 220, 330, 560])) == [" ".join(row).strip() for row in rows]
 
 
 def test_a_frame_around_a_page_is_no_table() -> None:
@@ -177,6 +202,12 @@ def test_a_frame_around_a_page_is_no_table() -> None:
     ink[[20, 1150], 20:800] = True
     ink[20:1150, [20, 800]] = True
     assert read(typed(*PROSE), ink) == list(PROSE)
+
+
+def test_a_shaded_area_is_no_ruling() -> None:
+    ink = np.zeros((1170, 827), dtype=bool)
+    ink[130:260, 60:800] = True
+    assert read(typed(*PROSE, x=60) + typed(*PROSE, x=310), ink) == [*PROSE, "", *PROSE]
 
 
 def test_an_empty_page_has_no_words() -> None:

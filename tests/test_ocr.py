@@ -12,8 +12,11 @@ from PIL import Image, ImageFilter
 
 from elmtex_batch.document import Document, Method, Page
 from elmtex_batch.errors import ToolMissing
+from elmtex_batch.layout import Token
+from elmtex_batch.noise import is_writing
 from elmtex_batch.pages import Why, check_tesseract, read_document
 from elmtex_batch.reasons import Code, Reason
+from elmtex_batch.rulings import find_rulings
 from elmtex_batch.settings import OcrSettings
 
 LETTER = (*LEFT, *RIGHT)
@@ -200,6 +203,23 @@ def test_time_running_out_is_a_reason_and_leaves_no_process(sheet: Image.Image) 
 def test_tesseract_failing_is_a_reason(sheet: Image.Image) -> None:
     document = read(sheet, OcrSettings(languages=("xyz",)))
     assert document.reasons == (Reason(Code.OCR_FAILED, 1),)
+
+
+def test_strokes_are_noise_on_rulings_only() -> None:
+    ink = np.zeros((1170, 827), dtype=bool)
+    ink[100:400, 200] = True
+    rulings, size = find_rulings(ink, 100), (595.0, 842.0)
+    assert not is_writing(Token("|", (143, 100, 146, 110), confidence=0.9), rulings, size)
+    assert is_writing(Token("|", (243, 100, 246, 110), confidence=0.9), rulings, size)  # probably the figure 1
+    assert is_writing(Token("5", (143, 100, 146, 110), confidence=0.9), rulings, size)
+
+
+def test_dust_and_the_edge_of_the_paper_are_noise() -> None:
+    rulings, size = find_rulings(np.zeros((1170, 827), dtype=bool), 100), (595.0, 842.0)
+    assert not is_writing(Token(";", (100, 100, 101, 101), confidence=0.1), rulings, size)
+    assert is_writing(Token("-", (100, 100, 101, 101), confidence=0.9), rulings, size)
+    assert is_writing(Token("a", (100, 100, 101, 101), confidence=0.1), rulings, size)
+    assert not is_writing(Token("rn", (0, 100, 4, 110), confidence=0.2), rulings, size)
 
 
 def test_what_is_missing_is_said_before_the_work_starts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -203,6 +203,13 @@ def test_a_printed_header_over_a_scan_does_not_hide_it(sheet: Image.Image) -> No
     assert text(page).count("4711-0815") == 1
 
 
+def test_an_invisible_layer_with_a_few_words_only_is_replaced(sheet: Image.Image) -> None:
+    page = only_page(pdf(both(picture(sheet), hidden("lIl ,. rn"))))
+    assert (page.method, page.why) == (Method.OCR, Why.TEXT_LAYER_INCOMPLETE)
+    assert "lIl" not in text(page)
+    assert LEFT[0] in lines(page)
+
+
 def test_a_photograph_beside_text_does_no_harm() -> None:
     levels = np.add.outer(np.arange(300), np.arange(300)) * np.random.default_rng(4).random((300, 300)) / 3
     photograph = picture(Image.fromarray(levels.astype(np.uint8)), 100, 50, (200, 200))
@@ -252,7 +259,7 @@ def test_a_truncated_file(three_pages: bytes) -> None:
 def test_a_damaged_page_does_not_stop_the_others(three_pages: bytes) -> None:
     kids = re.search(rb"/Kids \[ (\d+) 0 R (\d+) 0 R", three_pages)
     assert kids
-    broken = three_pages.replace(kids[0], b"/Kids [ " + kids[1] + b" 0 R " + b"9" * len(kids[2]) + b" 0 R")
+    broken = three_pages.replace(kids[0], b"/Kids [ " + kids[1] + b" 0 R 99 0 R")
     document = read(broken)
     assert [page.method for page in document.pages] == [Method.TEXT_LAYER, Method.FAILED, Method.TEXT_LAYER]
     assert document.reasons == (Reason(Code.PAGE_DAMAGED, 2),)

@@ -64,6 +64,18 @@ def test_the_full_stop_of_an_abbreviation_stays_that_of_a_sentence_goes(schema: 
         assert [text[s.start : s.end] for s in tags.decode(certain([drug, drug + 1]), text, offsets, schema)] == [value]
 
 
+def test_the_outside_bias_drops_doubtful_values_but_not_a_doubtful_age(schema: Schema) -> None:
+    text, offsets = "flu 45", [(0, 3), (4, 6)]
+    scores = np.full((2, len(schema.tags)), -9, np.float32)
+    scores[:, 0] = [-1.0, -0.5]
+    scores[0, schema.tags.index("B-diagnosis")] = -0.5
+    scores[1, schema.tags.index("B-age")] = -1.0
+    found = {bias: tags.decode(scores, text, offsets, schema, bias) for bias in (0.0, 1.0)}
+    assert [span.category for span in found[0.0]] == ["diagnosis"]
+    assert [span.category for span in found[1.0]] == ["age"]
+    assert found[1.0][0].score == pytest.approx(np.exp(-1.0))
+
+
 def test_no_text_no_values(schema: Schema) -> None:
     assert tags.decode(np.zeros((0, len(schema.tags)), np.float32), "", [], schema) == []
 

@@ -54,7 +54,7 @@ def test_a_trained_adapter_reads_what_it_learned(data: Path, tmp_path: Path, tin
     assert found["age"] == "31-year-old" and found["gender"] == "woman"
 
 
-def test_an_adapter_is_refused_for_another_schema(data: Path, tmp_path: Path, tiny_base: str) -> None:
+def test_an_adapter_is_refused_for_another_schema_or_older_software(data: Path, tmp_path: Path, tiny_base: str) -> None:
     from elmtex_batch.schema import load_schema
 
     folder = train(settings(data, tmp_path / "run", tiny_base, epochs=1), lambda _: None)
@@ -62,6 +62,10 @@ def test_an_adapter_is_refused_for_another_schema(data: Path, tmp_path: Path, ti
     assert card.base == tiny_base and card.versions["peft"]
     with pytest.raises(ModelError, match="trained for the schema elmtex/1"):
         Tagger.load(ModelSettings(adapter=str(folder), device="cpu"), load_schema("radiology"))
+    later = card.model_copy(update={"versions": {"peft": "99.0"}})
+    (folder / "elmtex.json").write_text(later.model_dump_json())
+    with pytest.raises(ModelError, match=r"made with peft 99\.0"):
+        Tagger.load(ModelSettings(adapter=str(folder), device="cpu"), load_schema("elmtex"))
 
 
 def test_a_killed_training_goes_on_to_the_same_result(data: Path, tmp_path: Path, tiny_base: str) -> None:

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import duckdb
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -39,6 +40,13 @@ def test_parts_are_read_by_duckdb_without_this_package(tmp_path: Path, schema: S
     """
     expected = [(doc, "diagnosis", ordinal, True, 3.0) for doc in "ab" for ordinal in (0, 1)]
     assert duckdb.connect().execute(query).fetchall() == expected
+
+
+def test_pandas_reads_the_tables_too(tmp_path: Path, schema: Schema) -> None:
+    Warehouse.create(str(tmp_path)).write_part(documents(schema, "a"), schema)
+    items = pd.read_parquet(tmp_path / "items")
+    assert items["value"].tolist() == ["flu", "gout"] and items["boxes"][0][0]["x1"] == 3.0
+    assert pd.read_parquet(tmp_path / "documents")["extraction"][0]["diagnosis"][1]["value"] == "gout"
 
 
 def test_the_same_part_again_replaces_itself(tmp_path: Path, schema: Schema) -> None:

@@ -22,7 +22,7 @@ from elmtex_batch.adapters import adapter_folder, check_fits, read_card
 from elmtex_batch.bases import resolve_base
 from elmtex_batch.errors import ReconciliationError
 from elmtex_batch.inputs import build_manifest, list_sources
-from elmtex_batch.ocr import check_tesseract
+from elmtex_batch.pages.ocr import check_tesseract
 from elmtex_batch.reader import Reader, load_reader
 from elmtex_batch.schema import Schema, load_schema
 from elmtex_batch.settings import RunSettings, Settings

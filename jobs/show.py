@@ -41,12 +41,10 @@ def describe(row: dict) -> tuple[str, ...]:  # type: ignore[type-arg]
     """The cells of one document's line behind its name."""
     extraction = row["extraction"] or {}
     diagnoses = sorted(extraction.get("diagnosis", ()), key=lambda value: -value["score"])
-    told = [value["value"] for value in diagnoses[:1]] or [
-        f"{reason['code']} ({reason['stage']})" for reason in row["reasons"]
-    ]
+    told = diagnoses[0]["value"] if diagnoses else ", ".join(reason["code"] for reason in row["reasons"])
     age = "" if row["age_years"] is None else f"{row['age_years']:g}"
     count = sum(map(len, extraction.values()))
-    return row["status"], row["language"] or "", age, row["gender_code"] or "", str(count), ", ".join(told)
+    return row["status"], row["language"] or "", age, row["gender_code"] or "", str(count), told
 
 
 if __name__ == "__main__":

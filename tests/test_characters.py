@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elmtex_batch.characters import clean
+from elmtex_batch.text.characters import clean
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from elmtex_batch.hyphens import Joiner, Joint
+from elmtex_batch.text.hyphens import Joiner, Joint
 
 
 def join(left: str, right: str, *elsewhere: str) -> str:

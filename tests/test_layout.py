@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from elmtex_batch.boxes import as_boxes, slant, union
 from elmtex_batch.document import Word
 from elmtex_batch.layout import Sheet, Token, arrange
-from elmtex_batch.rulings import find_rulings
+from elmtex_batch.layout.rulings import find_rulings
 
 WIDTH, HEIGHT = 595.0, 842.0
 LETTER = 5.0

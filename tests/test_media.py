@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paper import encode, pdf, scan, write
 
-from elmtex_batch.media import Media, detect_media
-from elmtex_batch.plaintext import decode_text
+from elmtex_batch.pages.media import Media, detect_media
+from elmtex_batch.pages.plaintext import decode_text
 
 GERMAN = "Größe 172 cm, Gewicht 68 kg. Die Mutter erhält täglich 20 µg Thyroxin.\r\nFür die Überweisung danken wir.\r\n"
 

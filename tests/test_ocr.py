@@ -13,10 +13,10 @@ from PIL import Image, ImageFilter
 from elmtex_batch.document import Document, Method, Page
 from elmtex_batch.errors import ToolMissing
 from elmtex_batch.layout import Token
-from elmtex_batch.noise import is_writing
+from elmtex_batch.layout.rulings import find_rulings
 from elmtex_batch.pages import Why, check_tesseract, read_document
+from elmtex_batch.pages.noise import is_writing
 from elmtex_batch.reasons import Code, Reason
-from elmtex_batch.rulings import find_rulings
 from elmtex_batch.settings import OcrSettings
 
 LETTER = (*LEFT, *RIGHT)

@@ -31,9 +31,9 @@ from reportlab.pdfgen.canvas import Canvas
 
 from elmtex_batch.document import Box, Document, Method, Page
 from elmtex_batch.pages import Why, read_document
+from elmtex_batch.pages.textlayer import TextLayer
 from elmtex_batch.reasons import Code, Reason
 from elmtex_batch.settings import OcrSettings, PageSettings
-from elmtex_batch.textlayer import TextLayer
 
 LETTER = (*LEFT, *RIGHT)
 HURRY = OcrSettings(page_timeout_s=0.05)

@@ -12,8 +12,8 @@ from pdfminer.pdfpage import PDFPage
 from pdfminer.pdfparser import PDFParser
 from pdfminer.pdftypes import dict_value, num_value
 
-from elmtex_batch.problems import PageProblem
-from elmtex_batch.raster import Raster
+from elmtex_batch.pages.problems import PageProblem
+from elmtex_batch.pages.raster import Raster
 from elmtex_batch.reasons import Code
 
 _NEEDS_PASSWORD = {pdfium_c.FPDF_ERR_PASSWORD, pdfium_c.FPDF_ERR_SECURITY}

@@ -3,13 +3,13 @@
 from elmtex_batch.boxes import as_boxes, centres
 from elmtex_batch.document import Method, Page, Word
 from elmtex_batch.layout import Sheet, Token, arrange
-from elmtex_batch.ocr import LEGIBLE, read_raster
-from elmtex_batch.problems import PageProblem
-from elmtex_batch.raster import Raster
+from elmtex_batch.layout.rulings import Rulings
+from elmtex_batch.pages.ocr import LEGIBLE, read_raster
+from elmtex_batch.pages.problems import PageProblem
+from elmtex_batch.pages.raster import Raster
+from elmtex_batch.pages.why import Why
 from elmtex_batch.reasons import Code
-from elmtex_batch.rulings import Rulings
 from elmtex_batch.settings import OcrSettings
-from elmtex_batch.why import Why
 
 Outcome = tuple[Page, Code | None]
 """A page, and the reason if it could not be read, or not wholly."""

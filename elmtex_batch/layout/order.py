@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elmtex_batch.boxes import Boxes, centres, heights, union
-from elmtex_batch.lines import lines_of
+from elmtex_batch.layout.lines import lines_of
 
 Block = list[list[int]]
 """Lines of row numbers."""

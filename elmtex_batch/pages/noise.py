@@ -1,7 +1,7 @@
 """What Tesseract reads where nothing is written: the lid of the scanner, ruling lines, dust."""
 
 from elmtex_batch.layout import Token
-from elmtex_batch.rulings import Rulings
+from elmtex_batch.layout.rulings import Rulings
 
 EDGE = 0.01
 """Share of a page at each side on which nobody writes."""

@@ -3,7 +3,7 @@
 import re
 from enum import StrEnum
 
-from elmtex_batch.plaintext import decode_text
+from elmtex_batch.pages.plaintext import decode_text
 
 
 class Media(StrEnum):

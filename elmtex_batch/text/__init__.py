@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from elmtex_batch.boxes import as_boxes, union
 from elmtex_batch.document import Box, Method, Page, Word
-from elmtex_batch.furniture import drop_furniture
-from elmtex_batch.paragraphs import join_wrapped
-from elmtex_batch.textlines import Line, read_lines
+from elmtex_batch.text.furniture import drop_furniture
+from elmtex_batch.text.paragraphs import join_wrapped
+from elmtex_batch.text.textlines import Line, read_lines
 
 _LINE_END = re.compile(r"\r\n|[\n\r\v\x85\u2028\u2029]")
 

@@ -10,9 +10,9 @@ from collections.abc import Container, Sequence
 from itertools import pairwise
 
 from elmtex_batch.document import Page
-from elmtex_batch.hyphens import Joiner, Joint
-from elmtex_batch.margins import fill_in_characters, fill_on_page
-from elmtex_batch.textlines import Line, Token
+from elmtex_batch.text.hyphens import Joiner, Joint
+from elmtex_batch.text.margins import fill_in_characters, fill_on_page
+from elmtex_batch.text.textlines import Line, Token
 
 _WIDEST = 120
 """Characters in the widest line of a hard-wrapped text."""

@@ -5,8 +5,8 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from itertools import groupby, pairwise
 
-from elmtex_batch.textlayer import TextLayer
-from elmtex_batch.why import Why
+from elmtex_batch.pages.textlayer import TextLayer
+from elmtex_batch.pages.why import Why
 
 TRUSTED = frozenset({Why.TEXT_LAYER_TRUSTED, Why.HIDDEN_LAYER_TRUSTED})
 

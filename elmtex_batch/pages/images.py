@@ -12,9 +12,9 @@ from contextlib import contextmanager
 import numpy as np
 from PIL import Image, ImageOps
 
-from elmtex_batch.media import Media
-from elmtex_batch.problems import PageProblem
-from elmtex_batch.raster import Grey, Raster
+from elmtex_batch.pages.media import Media
+from elmtex_batch.pages.problems import PageProblem
+from elmtex_batch.pages.raster import Grey, Raster
 from elmtex_batch.reasons import Code
 
 PAGE_WIDTH_IN = 8.27

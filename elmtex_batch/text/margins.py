@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from elmtex_batch.document import Page
-from elmtex_batch.textlines import Line
+from elmtex_batch.text.textlines import Line
 
 _NEARLY_ALL = 0.9
 """The share of lines within a margin; the few that reach beyond it are headings or stray marks."""

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from elmtex_batch.textlines import Line, by_page
+from elmtex_batch.text.textlines import Line, by_page
 
 _EDGE_LINES = 6
 """How many lines at the top and the bottom of a page may be furniture."""

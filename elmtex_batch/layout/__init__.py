@@ -12,10 +12,10 @@ import numpy as np
 
 from elmtex_batch.boxes import Boxes, as_boxes, straighten, turn, turned_size, union
 from elmtex_batch.document import Box, Word
-from elmtex_batch.order import reading_order
-from elmtex_batch.rulings import Rulings
-from elmtex_batch.tables import ruled_rows
-from elmtex_batch.warp import levelled
+from elmtex_batch.layout.order import reading_order
+from elmtex_batch.layout.rulings import Rulings
+from elmtex_batch.layout.tables import ruled_rows
+from elmtex_batch.layout.warp import levelled
 
 DIRECTION_STEP = 15
 """Text whose directions round to the same multiple of this many degrees is laid out together."""

@@ -13,21 +13,21 @@ from pypdfium2 import PdfDocument
 from elmtex_batch.boxes import as_boxes
 from elmtex_batch.document import Document
 from elmtex_batch.errors import ElmtexError
-from elmtex_batch.images import open_image, page_frames, read_frame
-from elmtex_batch.media import Media, detect_media
-from elmtex_batch.ocr import READABLE_MEGAPIXELS, check_tesseract
-from elmtex_batch.pdf import has_graphics, open_page, open_pdf, render, user_units
-from elmtex_batch.plaintext import decode_text
-from elmtex_batch.problems import PageProblem
+from elmtex_batch.pages.images import open_image, page_frames, read_frame
+from elmtex_batch.pages.media import Media, detect_media
+from elmtex_batch.pages.ocr import READABLE_MEGAPIXELS, check_tesseract
+from elmtex_batch.pages.pdf import has_graphics, open_page, open_pdf, render, user_units
+from elmtex_batch.pages.plaintext import decode_text
+from elmtex_batch.pages.problems import PageProblem
+from elmtex_batch.pages.scans import Outcome, by_both, by_layer, by_ocr, unread
+from elmtex_batch.pages.sketch import DPI as SKETCH_DPI
+from elmtex_batch.pages.sketch import Sketch
+from elmtex_batch.pages.textlayer import read_text_layer
+from elmtex_batch.pages.trust import TRUSTED, judge
+from elmtex_batch.pages.why import Why
 from elmtex_batch.reasons import Code, Reason
-from elmtex_batch.scans import Outcome, by_both, by_layer, by_ocr, unread
 from elmtex_batch.settings import OcrSettings, PageSettings
-from elmtex_batch.sketch import DPI as SKETCH_DPI
-from elmtex_batch.sketch import Sketch
 from elmtex_batch.text import plain_pages
-from elmtex_batch.textlayer import read_text_layer
-from elmtex_batch.trust import TRUSTED, judge
-from elmtex_batch.why import Why
 
 __all__ = ["Why", "check_tesseract", "read_document"]
 

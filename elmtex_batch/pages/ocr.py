@@ -19,13 +19,13 @@ from PIL import Image
 from elmtex_batch.boxes import as_boxes, slant, union
 from elmtex_batch.errors import ToolMissing
 from elmtex_batch.layout import Sheet, Token
-from elmtex_batch.noise import is_writing
-from elmtex_batch.problems import PageProblem
-from elmtex_batch.raster import Raster, cleaned
+from elmtex_batch.layout.rulings import Rulings
+from elmtex_batch.pages.noise import is_writing
+from elmtex_batch.pages.problems import PageProblem
+from elmtex_batch.pages.raster import Raster, cleaned
+from elmtex_batch.pages.sketch import Sketch
 from elmtex_batch.reasons import Code
-from elmtex_batch.rulings import Rulings
 from elmtex_batch.settings import OcrSettings
-from elmtex_batch.sketch import Sketch
 
 OSD_DPI = 150
 """Enough to find the orientation, in two thirds of the time."""

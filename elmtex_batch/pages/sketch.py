@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elmtex_batch.boxes import Boxes
-from elmtex_batch.raster import Grey, Raster, cleaned
-from elmtex_batch.rulings import Rulings, find_rulings
+from elmtex_batch.layout.rulings import Rulings, find_rulings
+from elmtex_batch.pages.raster import Grey, Raster, cleaned
 
 Mask = NDArray[np.bool_]
 

@@ -10,8 +10,8 @@ from itertools import pairwise
 
 from elmtex_batch.boxes import Boxes, union
 from elmtex_batch.document import Box
-from elmtex_batch.lines import lines_of
-from elmtex_batch.rulings import Rulings
+from elmtex_batch.layout.lines import lines_of
+from elmtex_batch.layout.rulings import Rulings
 
 TOLERANCE = 2.0
 """Points by which the places may differ where two words see the same ruling: lines are not quite straight."""

@@ -7,8 +7,8 @@ from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
 
-from elmtex_batch.characters import clean
 from elmtex_batch.document import Page
+from elmtex_batch.text.characters import clean
 
 # A soft hyphen is seen where a line ends with it; PDFium gives U+0002 or U+FFFE for any hyphen at the end of a line.
 _LINE_END_HYPHEN = re.compile(r"(?<=\w)[\xad\x02\ufffe]$")

@@ -1,7 +1,7 @@
 """Token tags to values and back: IOB2 labels, the constrained Viterbi path, spans at word boundaries.
 
-The best tag path under the rules "no inside without its begin" and "no border within a word" (Viterbi 1967) makes every
-answer well formed by construction; nothing has to be repaired afterwards.
+The best tag path under the rules "no inside without its begin" and "no border within a word or number" (Viterbi 1967)
+makes every answer well formed by construction; nothing has to be repaired afterwards.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,6 +22,7 @@ Ints = NDArray[np.int64]
 IGNORED = -100
 """The label of tokens that do not count in training (the default of torch's cross entropy)."""
 _FORBIDDEN = np.float32(-1e9)
+_DECIMAL_SIGNS = ".,"
 _TRIMMED = " \t\r\n,;:•*|"
 
 
@@ -89,10 +90,20 @@ def _transitions(tags: int) -> tuple[Floats, Floats]:
 
 
 def _glued(text: str, offsets: Offsets) -> NDArray[np.bool_]:
-    """True for each token that goes on a word its predecessor began."""
-    inner = [a > 0 and text[a - 1 : a].isalnum() and text[a : a + 1].isalnum() for a, _ in offsets]
+    """True for each token that goes on a word or a number its predecessor began."""
+    inner = [_is_inner(text, start) for start, _ in offsets]
     inner[0] = False
     return np.array(inner)
+
+
+def _is_inner(text: str, at: int) -> bool:
+    """Whether a cut before the character `at` would part a word, or a number at its decimal sign."""
+    before, here = text[at - 1 : at], text[at : at + 1]
+    if here in _DECIMAL_SIGNS and here:
+        return before.isdigit() and text[at + 1 : at + 2].isdigit()
+    if before in _DECIMAL_SIGNS and before:
+        return text[at - 2 : at - 1].isdigit() and here.isdigit()
+    return before.isalnum() and here.isalnum()
 
 
 def _without_line_ends(scores: Floats, text: str, offsets: Offsets) -> Floats:

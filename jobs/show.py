@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     table = Table()
     for column, width in COLUMNS.items():
-        table.add_column(column, no_wrap=True, min_width=width)
+        table.add_column(column, no_wrap=True, min_width=width, max_width=60)
     documents = pa.concat_tables(
         pq.read_table(p) for p in sorted((parser.parse_args().out / "documents").glob("*.parquet"))
     )

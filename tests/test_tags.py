@@ -64,6 +64,15 @@ def test_the_full_stop_of_an_abbreviation_stays_that_of_a_sentence_goes(schema: 
         assert [text[s.start : s.end] for s in tags.decode(certain([drug, drug + 1]), text, offsets, schema)] == [value]
 
 
+def test_a_number_is_not_cut_at_its_decimal_sign(schema: Schema) -> None:
+    text = "Hb 7,1, then 8.2."
+    offsets = [(0, 2), (3, 4), (4, 5), (5, 6), (6, 7), (8, 12), (13, 14), (14, 15), (15, 16), (16, 17)]
+    begin, inside = schema.tags.index("B-laboratory_values"), schema.tags.index("I-laboratory_values")
+    labels = [begin, inside, 0, 0, 0, 0, begin, 0, 0, 0]
+    found = tags.decode(certain(labels), text, offsets, schema)
+    assert all(text[s.start : s.end] in ("Hb 7,1", "8.2", "Hb") for s in found) and found
+
+
 def test_the_outside_bias_drops_doubtful_values_but_not_a_doubtful_age(schema: Schema) -> None:
     text, offsets = "flu 45", [(0, 3), (4, 6)]
     scores = np.full((2, len(schema.tags)), -9, np.float32)

@@ -6,6 +6,7 @@ packages is imported.
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -93,6 +94,7 @@ def _is_intact(folder: Path) -> bool:
 
 def _convert(base: EmbeddedBase, folder: Path) -> None:
     """Builds the folder beside its final place and renames it, so that a killed conversion leaves nothing half done."""
+    logging.getLogger(__name__).info("unpacking the base model %s, once; it takes a minute", base.name)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".converting-") as scratch:
         gguf = Path(scratch) / "model.gguf"
@@ -135,7 +137,9 @@ def _parts(base: EmbeddedBase) -> Iterator[Path]:
 def _gguf_to_safetensors(gguf: Path, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     source = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
     model = AutoModelForCausalLM.from_pretrained(
         **source, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)

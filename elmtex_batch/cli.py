@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ exit codes:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit code."""
     options = _parser().parse_args(arguments)
+    _show_own_log()
     try:
         code: int = options.run(options)
     except ElmtexError as error:
@@ -33,6 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("elmtex-batch: interrupted; start it again to go on", file=sys.stderr)
         return _INTERRUPTED
     return code
+
+
+def _show_own_log() -> None:
+    """What this package has to say goes to standard error; other packages keep their own ways."""
+    log = logging.getLogger("elmtex_batch")
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    if not log.handlers:
+        log.addHandler(logging.StreamHandler())
 
 
 def _parser() -> argparse.ArgumentParser:

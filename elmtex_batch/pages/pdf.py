@@ -5,12 +5,11 @@ import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
+import pdfplumber
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
-from pdfminer.pdfdocument import PDFDocument
-from pdfminer.pdfpage import PDFPage
-from pdfminer.pdfparser import PDFParser
-from pdfminer.pdftypes import dict_value, num_value
+from pdfplumber.pdf import PDF
+from pdfplumber.utils.pdfinternals import resolve
 
 from elmtex_batch.pages.problems import PageProblem
 from elmtex_batch.pages.raster import Raster
@@ -82,19 +81,19 @@ def user_units(data: bytes, pages: int) -> list[float]:
     """Length in points of the unit of every page; PDFium does not tell. It is 1 but for posters and plans."""
     units = [1.0] * pages
     if b"/UserUnit" in data:
-        with suppress(Exception):  # pdfminer raises whatever a damaged file leads it to
-            for index, page in enumerate(PDFPage.create_pages(_pdfminer(data))):
-                units[index] = min(max(float(num_value(page.attrs.get("UserUnit", 1))), 0.1), 1_000.0)
+        with suppress(Exception), _pdfplumber(data) as pdf:  # it raises whatever a damaged file leads it to
+            for index, page in enumerate(pdf.pages):
+                units[index] = min(max(float(resolve(page.page_obj.attrs.get("UserUnit", 1))), 0.1), 1_000.0)
     return units
 
 
 def _has_no_pages(data: bytes) -> bool:
     """Whether the file says so itself; to PDFium it is damaged then."""
-    with suppress(Exception):  # see user_units
-        return bool(dict_value(_pdfminer(data).catalog["Pages"])["Kids"] == [])
+    with suppress(Exception), _pdfplumber(data) as pdf:  # see user_units
+        return bool(resolve(resolve(pdf.doc.catalog["Pages"])["Kids"]) == [])
     return False
 
 
-def _pdfminer(data: bytes) -> PDFDocument:
+def _pdfplumber(data: bytes) -> PDF:
     logging.getLogger("pdfminer").setLevel(logging.CRITICAL)  # it quotes what it stumbles over
-    return PDFDocument(PDFParser(io.BytesIO(data)))
+    return pdfplumber.open(io.BytesIO(data))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from elmtex_batch import records
+from elmtex_batch.errors import ElmtexError
 from elmtex_batch.inputs import read_bytes
 from elmtex_batch.language import detect_language
 from elmtex_batch.pages import read_document
@@ -131,6 +132,8 @@ def _contained(function: Callable[[Row], Row], row: Row, schema: pa.Schema) -> R
     """What a stage makes of a row. An unforeseen error becomes a reason; its message, which may quote, is dropped."""
     try:
         return function(row)
+    except ElmtexError:
+        raise  # Tesseract is missing on this node, say: not the document's fault
     except Exception:  # noqa: BLE001 - the promise: a document never stops the run
         nothing: Row = {field.name: [] if pa.types.is_list(field.type) else None for field in schema}
         return _rejected({**nothing, **row, "pages": [], "text": ""}, Code.INTERNAL_ERROR)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from elmtex_batch.adapters import read_card
+from elmtex_batch.cli import main
 from elmtex_batch.errors import InputMissing, ModelError
 from elmtex_batch.schema import Schema
 from elmtex_batch.settings import ModelSettings
@@ -86,6 +87,18 @@ def test_a_killed_training_goes_on_to_the_same_result(data: Path, tmp_path: Path
     assert any("resumed_at_step" in entry for entry in resumed)
     for name in ("adapter_model.safetensors", "head.safetensors"):
         assert (whole / name).read_bytes() == (parts / name).read_bytes()
+
+
+def test_the_command_trains_from_a_configuration_file(data: Path, tmp_path: Path, tiny_base: str) -> None:
+    config = tmp_path / "train.toml"
+    config.write_text(f'base = "{tiny_base}"\ndevice = "cpu"\n[lora]\nrank = 4\n[optimiser]\nepochs = 2\n')
+    out = tmp_path / "run"
+    named = {"--name": "mine", "--data": data, "--dev": data, "--out": out, "--config": config}
+    assert main(["train", *(str(part) for pair in named.items() for part in pair)]) == 0
+    card = read_card(out / "adapter")
+    assert (card.name, card.training["lora"]["rank"], card.training["steps"]) == ("mine", 4, 2)
+    entries = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert [entry["epoch"] for entry in entries if "epoch" in entry] == [1, 2] and "outside_bias" in entries[-1]
 
 
 def test_batches_are_the_same_for_the_same_seed_and_hold_every_example_once(

@@ -38,9 +38,9 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 
 # The pins: whole dependency trees, without the address of any index.
 lock: setup-dev
-	$(BIN)/pip-compile --quiet --strip-extras --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --constraint requirements/constraints.in --output-file requirements/run.txt pyproject.toml
-	$(BIN)/pip-compile --quiet --strip-extras --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --extra dev --constraint requirements/run.txt --output-file requirements/dev.txt pyproject.toml
-	sed -i 's/+cpu$$//' requirements/run.txt requirements/dev.txt
+	$(BIN)/pip-compile --quiet --strip-extras --no-header --constraint requirements/constraints.in --output-file requirements/run.txt pyproject.toml
+	$(BIN)/pip-compile --quiet --strip-extras --no-header --extra dev --constraint requirements/run.txt --output-file requirements/dev.txt pyproject.toml
+	sed -i '/^--/d; s/+cpu$$//' requirements/run.txt requirements/dev.txt
 
 samples: setup-dev
 	$(BIN)/python tests/samples/make_samples.py

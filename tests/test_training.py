@@ -7,7 +7,7 @@ import pytest
 
 from elmtex_batch.adapters import read_card
 from elmtex_batch.cli import main
-from elmtex_batch.errors import InputMissing, ModelError
+from elmtex_batch.errors import InputMissing, ModelError, SettingsError
 from elmtex_batch.schema import Schema
 from elmtex_batch.settings import ModelSettings
 from elmtex_batch.tagger import Tagger
@@ -87,6 +87,8 @@ def test_a_killed_training_goes_on_to_the_same_result(data: Path, tmp_path: Path
     assert any("resumed_at_step" in entry for entry in resumed)
     for name in ("adapter_model.safetensors", "head.safetensors"):
         assert (whole / name).read_bytes() == (parts / name).read_bytes()
+    with pytest.raises(SettingsError, match="other settings"):
+        train(settings(data, tmp_path / "parts", tiny_base, epochs=4, dev=data), resumed.append)
 
 
 def test_the_command_trains_from_a_configuration_file(data: Path, tmp_path: Path, tiny_base: str) -> None:

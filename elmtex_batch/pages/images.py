@@ -26,7 +26,6 @@ PLAUSIBLE_SIDE_IN = 3.0, 17.0
 """Shorter side in inches that makes a resolution believable: from a receipt to A2."""
 PLAUSIBLE_ASPECT = 0.3, 3.5
 """Width of a pixel over its height; a fax in coarse mode has 98 / 204."""
-EXIF_ORIENTATION = 0x0112
 NEW_SUBFILE_TYPE, REDUCED = 254, 1
 """TIFF tag, and its bit for a smaller copy of another page (TIFF 6.0, section 8)."""
 

@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy
 
 from elmtex_batch import adapters, models, tags
 from elmtex_batch.bases import base_identity
+from elmtex_batch.errors import SettingsError
 from elmtex_batch.evaluation.entities import RELAXED, Counts, count_matches, micro
 from elmtex_batch.reader import Answer
 from elmtex_batch.schema import Schema, load_schema
@@ -39,6 +40,7 @@ def train(settings: TrainSettings, log: Log) -> Path:
     Raises:
         InputMissing: the annotated reports cannot be read.
         ModelError: the base model cannot be loaded.
+        SettingsError: the checkpoint in `settings.out` was made with other settings.
     """
     torch.manual_seed(settings.seed)
     schema = load_schema(settings.schema_)
@@ -140,6 +142,7 @@ class _Run:
     def _save(self) -> None:
         state = {
             "step": self.step,
+            "shape": self._shape(),
             "weights": {name: p.detach() for name, p in self._trained.items()},
             "optimiser": self._optimiser.state_dict(),
             "random": torch.get_rng_state(),
@@ -148,11 +151,17 @@ class _Run:
         torch.save(state, target.with_suffix(".part"))
         os.replace(target.with_suffix(".part"), target)  # noqa: PTH105
 
+    def _shape(self) -> str:
+        """All settings that decide what comes out: going on with others would mix two trainings."""
+        return self._settings.model_dump_json(exclude={"out", "dev", "device", "checkpoint_minutes"})
+
     def _restore(self) -> None:
         path = self._settings.out / _STATE
         if not path.exists():
             return
         state = torch.load(path, weights_only=True, map_location=self._compute.device)
+        if state["shape"] != self._shape():
+            raise SettingsError("the output folder holds a training with other settings; name another folder")
         with torch.no_grad():
             for name, parameter in self._trained.items():
                 parameter.copy_(state["weights"][name])

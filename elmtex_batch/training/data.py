@@ -1,86 +1,97 @@
-"""Annotated reports: JSON lines of text and verbatim labels, with each label found again in its text."""
+"""Annotated reports from files: the project's JSON lines, the ELMTEX data set's records, letters with inline markup."""
 
+import hashlib
 import json
-import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from elmtex_batch.errors import InputMissing
 from elmtex_batch.schema import Schema
 from elmtex_batch.tags import Gold
+from elmtex_batch.training import elmtex_format
+from elmtex_batch.training.markup import read_letters
+from elmtex_batch.training.report import Report, place
 
+__all__ = ["Report", "fraction", "place", "read_reports", "split_by_patient", "to_record"]
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """One annotated report. `labels`: for each category of the schema the values, verbatim, in order of appearance."""
-
-    id: str
-    language: str
-    text: str
-    labels: dict[str, list[str]]
+_FORMATS = (
+    "annotated reports are JSON lines with id, lang, text and labels, records of the ELMTEX data set with report and "
+    "summary (JSON lines or one list), or a folder of letters with inline markup"
+)
 
 
 def read_reports(path: Path, schema: Schema) -> list[Report]:
-    """Reports from JSON lines with `id`, `lang`, `text` and `labels` (category to list of verbatim values).
+    """Annotated reports from a file or folder; its content tells in which format.
+
+    - JSON lines with `id`, `lang`, `text` and `labels` (category to list of verbatim values); optional are `source`,
+      `patient` and `spans` (`[category or null, start, end]`, see `Report`).
+    - Records of the ELMTEX data set: see `elmtex_batch.training.elmtex_format`.
+    - A folder of letters with inline markup: see `elmtex_batch.training.markup`.
 
     Raises:
-        InputMissing: the file cannot be read, or a line is not such a record.
+        InputMissing: the file cannot be read, or a record is not of these formats.
         SettingsError: a label names a category that the schema does not have.
     """
     try:
-        with path.open(encoding="utf-8") as file:
-            records = [json.loads(line) for line in file]
-        return [Report(r["id"], r["lang"], r["text"], schema.training_target(r["labels"])) for r in records]
+        if path.is_dir():
+            return read_letters(path, schema)
+        records = _parse(path.read_text(encoding="utf-8"))
+        if any(map(elmtex_format.is_record, records)):
+            return elmtex_format.to_reports(records, schema)
+        return [_report(record, schema) for record in records]
     except OSError as error:
         raise InputMissing(f"cannot read the annotated reports: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError):
-        raise InputMissing("annotated reports are JSON lines with id, lang, text and labels") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InputMissing(_FORMATS) from None
 
 
-def place(report: Report) -> tuple[list[Gold], int]:
-    """Where in the text the labels stand, and how many could not be placed.
+def to_record(report: Report) -> dict[str, Any]:
+    """A report as `read_reports` takes it, one JSON object a line."""
+    record = {"id": report.id, "lang": report.language, "source": report.source, "patient": report.patient}
+    spans = [[gold.category, gold.start, gold.end] for gold in report.spans or ()]
+    placed = {} if report.spans is None else {"spans": spans}
+    return {**record, "text": report.text, "labels": report.labels, **placed}
 
-    Labels are strings, so a value that occurs several times is ambiguous. Long values, mostly unique, are placed first;
-    a short one then takes the first free occurrence between its neighbours in the list (values stand in order of
-    appearance), else the first free one. What remains of a placed value's occurrences is undecided: no loss is taken.
+
+def split_by_patient(reports: Iterable[Report], dev_share: float, seed: int = 0) -> tuple[list[Report], list[Report]]:
+    """Reports for training and for development, about `dev_share` (0 to 1) of them for the latter.
+
+    All reports of one patient fall on the same side, and stay there when reports are added.
     """
-    placed: dict[tuple[str, int], Gold] = {}
-    wanted = [(key, i, value) for key, values in report.labels.items() for i, value in enumerate(values)]
-    for key, i, value in sorted(wanted, key=lambda item: -len(item[2])):
-        free = [span for span in _occurrences(report.text, value) if not _overlaps(span, placed.values())]
-        if free:
-            low, high = _neighbours(placed, key, i)
-            start, end = min(free, key=lambda span: (not low <= span[0] < high, span[0]))
-            placed[key, i] = Gold(key, start, end)
-    golds = sorted(placed.values(), key=lambda gold: gold.start)
-    return golds + list(_undecided(report.text, golds)), len(wanted) - len(placed)
+    train: list[Report] = []
+    dev: list[Report] = []
+    for report in reports:
+        (dev if fraction(seed, report.person) < dev_share else train).append(report)
+    return train, dev
 
 
-def _occurrences(text: str, value: str) -> list[tuple[int, int]]:
-    """Whole words where there are any ("he" is not looked for in "the"), else anywhere."""
-    spans = [match.span() for match in re.finditer(re.escape(value), text)]
-    whole = [(a, b) for a, b in spans if not _inner(text, a) and not _inner(text, b)]
-    return whole or spans
+def fraction(seed: int, name: str) -> float:
+    """A number from 0 to below 1 that looks random and is always the same for the same arguments."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:6]) / 2**48
 
 
-def _inner(text: str, position: int) -> bool:
-    return 0 < position < len(text) and text[position - 1].isalnum() and text[position].isalnum()
+def _parse(content: str) -> list[Any]:
+    if content.lstrip().startswith("["):
+        records: list[Any] = json.loads(content)
+        return records
+    return [json.loads(line) for line in content.split("\n") if line.strip()]
 
 
-def _overlaps(span: tuple[int, int], placed: Iterable[Gold]) -> bool:
-    return any(span[0] < gold.end and gold.start < span[1] for gold in placed)
+def _report(record: Any, schema: Schema) -> Report:
+    return Report(
+        record["id"],
+        record["lang"],
+        record["text"],
+        schema.training_target(record["labels"]),
+        record.get("source", ""),
+        record.get("patient", ""),
+        _spans(record, schema) if "spans" in record else None,
+    )
 
 
-def _neighbours(placed: dict[tuple[str, int], Gold], key: str, index: int) -> tuple[int, float]:
-    """Between which offsets the value with this index should begin, as far as its list's placed values tell."""
-    before = [gold.end for (k, i), gold in placed.items() if k == key and i < index]
-    behind = [gold.start for (k, i), gold in placed.items() if k == key and i > index]
-    return max(before, default=0), min(behind, default=float("inf"))
-
-
-def _undecided(text: str, golds: list[Gold]) -> Iterator[Gold]:
-    for gold in golds:
-        for span in _occurrences(text, text[gold.start : gold.end]):
-            if not _overlaps(span, golds):
-                yield Gold(None, *span)
+def _spans(record: Any, schema: Schema) -> tuple[Gold, ...]:
+    spans = tuple(Gold(category, start, end) for category, start, end in record["spans"])
+    if not all(0 <= s.start < s.end <= len(record["text"]) and s.category in (None, *schema.keys) for s in spans):
+        raise ValueError("a span outside its text, or of an unknown category")
+    return spans

@@ -2,9 +2,9 @@
 
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError, model_validator
 
 from elmtex_batch.bases import base_identity
 from elmtex_batch.errors import ModelError
@@ -13,6 +13,9 @@ from elmtex_batch.schema import Schema
 CARD = "elmtex.json"
 HEAD = "head.safetensors"
 BUNDLED = Path(__file__).parent / "adapters_bundled"
+"""One folder for each reader that an adapter is bundled for."""
+
+ReaderKind = Literal["tagger", "generator"]
 
 
 class AdapterCard(BaseModel):
@@ -22,10 +25,15 @@ class AdapterCard(BaseModel):
 
     format: Literal[1] = 1
     name: str
-    reader: Literal["tagger"]
+    reader: ReaderKind
     schema_name: str
     schema_fingerprint: str
-    tags: tuple[str, ...]
+    tags: tuple[str, ...] = ()
+    """A tagger's labels."""
+    answer_format: Literal["paper", "compact"] | None = None
+    """What a generator writes; see `elmtex_batch.generator.formats`."""
+    prompt_version: PositiveInt | None = None
+    """The wording of a generator's prompt; see `elmtex_batch.generator.prompts`."""
     base: str
     base_identity: str
     window_tokens: PositiveInt
@@ -34,10 +42,27 @@ class AdapterCard(BaseModel):
     training: dict[str, Any]
     versions: dict[str, str]
 
+    @model_validator(mode="after")
+    def _says_what_its_reader_needs(self) -> Self:
+        needed = (self.tags,) if self.reader == "tagger" else (self.answer_format, self.prompt_version)
+        if not all(needed):
+            raise ValueError("a tagger has tags, a generator an answer format and a prompt version")
+        return self
 
-def adapter_folder(name_or_path: str) -> Path:
-    """The folder of `bundled` or of an adapter of one's own."""
-    return BUNDLED if name_or_path == "bundled" else Path(name_or_path)
+
+def adapter_folder(name_or_path: str, reader: ReaderKind) -> Path:
+    """The folder of `bundled` for this reader, or of an adapter of one's own.
+
+    Raises:
+        ModelError: none is bundled for this reader.
+    """
+    if name_or_path != "bundled":
+        return Path(name_or_path)
+    if not (BUNDLED / reader).is_dir():
+        raise ModelError(
+            f"no {reader} adapter is bundled; name a folder made by `elmtex-batch train --reader {reader}`"
+        )
+    return BUNDLED / reader
 
 
 def read_card(folder: Path) -> AdapterCard:
@@ -55,13 +80,17 @@ def read_card(folder: Path) -> AdapterCard:
         raise ModelError(f"the adapter card {folder / CARD} is not valid: {places}") from None
 
 
-def check_fits(card: AdapterCard, schema: Schema, base: str) -> None:
-    """Refuses an adapter that was trained for another schema or base model, or with a later generation of software.
+def check_fits(card: AdapterCard, schema: Schema, base: str, reader: ReaderKind) -> None:
+    """Refuses an adapter that was trained for another reader, schema or base model, or with later software.
 
     Raises:
         ModelError: it does not fit.
     """
-    if card.schema_fingerprint != schema.fingerprint or card.tags != schema.tags:
+    if card.reader != reader:
+        raise ModelError(
+            f"the adapter {card.name} was trained for the {card.reader}; set model.reader to {card.reader}"
+        )
+    if card.schema_fingerprint != schema.fingerprint or (reader == "tagger" and card.tags != schema.tags):
         raise ModelError(
             f"the adapter {card.name} was trained for the schema {card.schema_name}, not for {schema.label}; "
             "name its schema, or train an adapter for yours"

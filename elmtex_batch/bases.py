@@ -17,6 +17,7 @@ from pathlib import Path
 
 from elmtex_batch.errors import ModelError
 
+DEFAULT_BASE = "gemma3-270m"
 _CACHE_LAYOUT = 1
 _HASHES = "sha256.json"
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from elmtex_batch.reader import Answer, Span
+from elmtex_batch.reader import Answer, Span, Ungrounded
 
 _PAUSES = tuple(re.compile(pattern) for pattern in (r"\n\s*\n", r"\n", r"(?<=[.!?;])\s", r"\s", r"(?=.)"))
 """Places to cut, best first: between paragraphs, lines, sentences, words; at last anywhere."""
@@ -35,14 +35,19 @@ def _cut(text: str, token_starts: Sequence[int], begin: int, limit: int) -> int:
 def merge(answers: Iterable[Answer], text: str, single: frozenset[str]) -> Answer:
     """One answer from those of a text's windows, in order; spans are already offsets of the whole text.
 
-    Within a category the first of equal strings stays; categories in `single` keep their first window's value.
+    Within a category the first of equal strings stays; categories in `single` keep their first window's value, one
+    that stands in the text before one that does not.
     """
-    seen: set[tuple[str, str]] = set()
-    merged: list[Span] = []
-    for answer in answers:
-        for span in answer:
-            key = (span.category, "" if span.category in single else text[span.start : span.end])
-            if key not in seen:
-                seen.add(key)
-                merged.append(span)
-    return tuple(sorted(merged, key=lambda span: (span.start, span.end)))
+    parts = list(answers)
+    values: list[Span | Ungrounded] = [span for part in parts for span in part.spans]
+    values += [lost for part in parts for lost in part.ungrounded]
+    first: dict[tuple[str, str], Span | Ungrounded] = {}
+    for found in values:
+        value = text[found.start : found.end] if isinstance(found, Span) else found.value
+        first.setdefault((found.category, "" if found.category in single else value), found)
+    kept = first.values()
+    return Answer(
+        tuple(sorted((found for found in kept if isinstance(found, Span)), key=lambda span: (span.start, span.end))),
+        tuple(found for found in kept if isinstance(found, Ungrounded)),
+        any(part.cut_short for part in parts),
+    )

@@ -30,4 +30,4 @@ class PatternReader:
             for category, pattern in self._patterns.items()
             for match in pattern.finditer(text)
         ]
-        return tuple(sorted(spans, key=lambda span: span.start))
+        return Answer(tuple(sorted(spans, key=lambda span: span.start)))

@@ -1,4 +1,4 @@
-"""Language models as encoders: a base model with its LoRA adapter, token ids in, hidden states out."""
+"""Language models: a base model with its LoRA adapter, token ids in, hidden states out."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,19 +43,65 @@ def load_backbone(base: str, dtype: torch.dtype) -> Any:
     Raises:
         ModelError: the model cannot be loaded, or its architecture is not one of `ARCHITECTURES`.
     """
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoModel
+
+    return _load(AutoModel, base, dtype)
+
+
+class LanguageModel(nn.Module):
+    """A backbone and its output head, apart from each other: LoRA goes into the one, the other scores chosen tokens.
+
+    `head`: weights (vocabulary, width), the same tensor as the input embeddings where the model ties them.
+    """
+
+    def __init__(self, backbone: Any, head: nn.Parameter) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+
+def load_language_model(base: str, dtype: torch.dtype) -> LanguageModel:
+    """The base model with its output head, in evaluation mode.
+
+    Raises:
+        ModelError: as of `load_backbone`.
+    """
+    from transformers import AutoModelForCausalLM
+
+    model = _load(AutoModelForCausalLM, base, dtype)
+    return LanguageModel(model.model, model.lm_head.weight)
+
+
+def _load(kind_of_model: Any, base: str, dtype: torch.dtype) -> Any:
+    from transformers import AutoConfig
 
     source = resolve_base(base)
     try:
         kind = AutoConfig.from_pretrained(source, trust_remote_code=False).model_type
         if kind not in ARCHITECTURES:
             raise ModelError(f"the base model {base} is of type {kind}; supported: {', '.join(sorted(ARCHITECTURES))}")
-        model = AutoModel.from_pretrained(
+        model = kind_of_model.from_pretrained(
             source, dtype=dtype, attn_implementation="sdpa", trust_remote_code=False, use_safetensors=True
         )
     except (OSError, ValueError) as error:
         raise ModelError(_not_loaded(base)) from error
     return model.eval()
+
+
+def load_encoder(name: str) -> tuple[Any, Any]:
+    """Tokenizer and model of a sentence encoder, by folder or hub id; any architecture that transformers has.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    from transformers import AutoModel, AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        model = AutoModel.from_pretrained(name, trust_remote_code=False, use_safetensors=True)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"cannot load the embedding model {name}; name a folder or a hub id") from error
+    return tokenizer, model.eval()
 
 
 def load_tokenizer(base: str) -> Any:
@@ -95,22 +141,27 @@ class FullAttention(nn.Module):
     def __init__(self, backbone: Any) -> None:
         super().__init__()
         self.backbone = backbone
-        config = backbone.config
-        self.width: int = config.hidden_size
-        self._window: int | None = config.sliding_window if "sliding_attention" in _layer_types(config) else None
+        self.width: int = backbone.config.hidden_size
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Hidden states (batch, tokens, width) for right-padded `ids` (batch, tokens) with these true `lengths`."""
-        positions = torch.arange(ids.shape[1], device=ids.device)
-        seen = (positions < lengths[:, None])[:, None, None, :].expand(-1, 1, len(positions), -1)
-        mask: Any = seen
-        if self._window is not None:
-            near = (positions[:, None] - positions).abs() < self._window
-            # Padding may be out of everyone's sight; it sees itself, because a softmax over nothing is not a number.
-            itself = torch.eye(len(positions), dtype=torch.bool, device=ids.device)
-            mask = {"full_attention": seen, "sliding_attention": (seen & near) | itself}
-        states: Tensor = self.backbone(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
-        return states
+        return hidden_states(self.backbone, ids, lengths, causal=False)
+
+
+def hidden_states(backbone: Any, ids: Tensor, lengths: Tensor, *, causal: bool) -> Tensor:
+    """Hidden states (batch, tokens, width) for right-padded `ids`, under an explicit mask of booleans."""
+    positions = torch.arange(ids.shape[1], device=ids.device)
+    distances = positions[:, None] - positions
+    seen = (positions < lengths[:, None])[:, None, None, :].expand(-1, 1, len(positions), -1)
+    if causal:
+        seen = seen & (distances >= 0)
+    mask: Any = seen
+    if "sliding_attention" in _layer_types(backbone.config):
+        near = distances.abs() < backbone.config.sliding_window
+        # Padding may be out of everyone's sight; it sees itself, because a softmax over nothing is not a number.
+        mask = {"full_attention": seen, "sliding_attention": (seen & near) | (distances == 0)}
+    states: Tensor = backbone(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+    return states
 
 
 def _layer_types(config: Any) -> tuple[str, ...]:

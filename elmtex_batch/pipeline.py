@@ -18,8 +18,8 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset
 from ray.util.annotations import RayDeprecationWarning
 
-from elmtex_batch.adapters import adapter_folder, check_fits, read_card
 from elmtex_batch.bases import resolve_base
+from elmtex_batch.choice import choose_model
 from elmtex_batch.errors import ReconciliationError
 from elmtex_batch.inputs import build_manifest, list_sources
 from elmtex_batch.pages.ocr import check_tesseract
@@ -47,6 +47,9 @@ class Summary:
     statuses: dict[str, int] = field(default_factory=dict)
     reasons: dict[str, int] = field(default_factory=dict)
     """Documents by reason code; a document may have several."""
+    values: int = 0
+    values_ungrounded: int = 0
+    """Values that do not stand in their document's text; only a generator in paper format writes any."""
 
     @property
     def done(self) -> int:
@@ -60,6 +63,10 @@ class Summary:
             for code in {reason["code"] for reason in reasons}:
                 self.reasons[code] = self.reasons.get(code, 0) + 1
         self.pages += pc.sum(pc.list_value_length(documents["pages"])).as_py() or 0
+        for category in documents["extraction"].type:
+            starts = pc.struct_field(pc.list_flatten(pc.struct_field(documents["extraction"], category.name)), "start")
+            self.values += len(starts)
+            self.values_ungrounded += starts.null_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +78,15 @@ class Model:
 
     @classmethod
     def from_settings(cls, settings: Settings, schema: Schema) -> "Model":
-        """The configured adapter, checked against the schema; its base is made ready once, before any actor asks.
+        """The configured reader, checked against the schema; its base is made ready once, before any actor asks.
 
         Raises:
             ModelError: adapter or base are missing, damaged, or do not fit each other or the schema.
+            InputMissing: the examples of the prompt `advanced` cannot be read.
         """
-        card = read_card(adapter_folder(settings.model.adapter))
-        base = settings.model.base or card.base
-        check_fits(card, schema, base)
-        resolve_base(base)
-        return cls(card.name, partial(load_reader, settings.model, schema))
+        choice = choose_model(settings.model, schema)
+        resolve_base(choice.base)
+        return cls(choice.name, partial(load_reader, settings.model, schema))
 
 
 def convert(

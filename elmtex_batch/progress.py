@@ -1,6 +1,6 @@
 """What a person sees of a run: one live line in a terminal, nothing in a cron log, and a summary at the end."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,16 @@ def live_progress() -> "Iterator[pipeline.Progress]":
         yield show
 
 
+@contextmanager
+def live_counts(doing: str) -> Iterator[Callable[[str], None]]:
+    """A callback that keeps a line of counts on stderr up to date, if that is a terminal."""
+    columns = (TextColumn(doing), TextColumn("{task.description}"), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as line:
+        task = line.add_task("")
+        yield lambda counts: line.update(task, description=counts)
+
+
 def print_summary(summary: "pipeline.Summary") -> None:
     """Counts of the run on standard output."""
     table = Table(title=f"run {summary.run_id}", show_header=False, title_justify="left")
@@ -42,6 +52,8 @@ def print_summary(summary: "pipeline.Summary") -> None:
         **{f"  {status}": summary.statuses.get(status, 0) for status in ("extracted", "partial", "rejected")},
         **{f"    {code}": count for code, count in sorted(summary.reasons.items())},
         "pages": summary.pages,
+        "values": summary.values,
+        **({"  not found in the text": summary.values_ungrounded} if summary.values_ungrounded else {}),
         "seconds": f"{summary.seconds:.1f}",
         "documents/s": f"{rate:.2f}",
     }

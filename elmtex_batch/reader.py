@@ -18,8 +18,22 @@ class Span:
     score: float
 
 
-Answer = tuple[Span, ...]
-"""The values of one text, ordered by `start`."""
+@dataclass(frozen=True, slots=True)
+class Ungrounded:
+    """A value that a reader wrote down but that does not stand in the text."""
+
+    category: str
+    value: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The values of one text. `spans` are ordered by `start`; `cut_short`: a budget or guard ended the answer."""
+
+    spans: tuple[Span, ...] = ()
+    ungrounded: tuple[Ungrounded, ...] = ()
+    cut_short: bool = False
 
 
 class Reader(Protocol):
@@ -33,11 +47,15 @@ class Reader(Protocol):
 
 
 def load_reader(settings: ModelSettings, schema: Schema) -> Reader:
-    """The reader that the adapter was trained for.
+    """The reader that the settings name.
 
     Raises:
         ModelError: adapter or base are missing, damaged, or do not fit each other or the schema.
     """
+    if settings.reader == "generator":
+        from elmtex_batch.generator.generator import Generator
+
+        return Generator.load(settings, schema)
     from elmtex_batch.tagger import Tagger
 
     return Tagger.load(settings, schema)

@@ -10,6 +10,7 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from elmtex_batch.document import Method, Page, Word
+from elmtex_batch.reader import Answer, Span, Ungrounded
 from elmtex_batch.reasons import Code, Reason
 from elmtex_batch.schema import BOX_SIDES, Schema, value_arrow_type
 from elmtex_batch.text import NormalisedText
@@ -38,6 +39,8 @@ _PAGE_FACTS = [
 _PAGE = pa.struct([*_PAGE_FACTS, ("words", pa.list_(_WORD))])
 _PUBLISHED_PAGE = pa.struct([*_PAGE_FACTS, ("start", pa.int32()), ("end", pa.int32())])
 _SPAN = pa.struct([("category", pa.string()), ("start", pa.int32()), ("end", pa.int32()), ("score", pa.float64())])
+_UNGROUNDED = pa.struct([("category", pa.string()), ("value", pa.string()), ("score", pa.float64())])
+_ANSWER = pa.struct([("spans", pa.list_(_SPAN)), ("ungrounded", pa.list_(_UNGROUNDED)), ("cut_short", pa.bool_())])
 
 MANIFEST = pa.schema(
     [
@@ -56,7 +59,7 @@ TEXTS = pa.schema(
         *((name, pa.list_(pa.int32())) for name in ("starts", "ends", "page_indices", "word_indices")),
     ]
 )
-ANSWERS = pa.schema([*TEXTS, ("answer", pa.list_(_SPAN))])
+ANSWERS = pa.schema([*TEXTS, ("answer", _ANSWER)])
 
 
 @cache
@@ -133,6 +136,15 @@ def encode_text(text: NormalisedText) -> Row:
 def decode_text(row: Row) -> NormalisedText:
     maps = (np.array(row[name], np.int32) for name in ("starts", "ends", "page_indices", "word_indices"))
     return NormalisedText(row["text"], decode_pages(row["pages"]), *maps)
+
+
+def encode_answer(answer: Answer) -> Row:
+    return asdict(answer)
+
+
+def decode_answer(row: Row) -> Answer:
+    spans = tuple(Span(**span) for span in row["spans"])
+    return Answer(spans, tuple(Ungrounded(**lost) for lost in row["ungrounded"]), row["cut_short"])
 
 
 def encode_extraction(values: BaseModel) -> Row:

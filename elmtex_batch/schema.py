@@ -63,14 +63,16 @@ class Value(BaseModel):
 
     `start` and `end` are offsets in characters: `text[start:end] == value`. `boxes` holds one box for each printed line
     the value touches (see `elmtex_batch.document.Box`), none for plain text. `score` is the model's probability.
+    Only a generator that writes freely (paper format) makes values that stand nowhere in the text: their `start`, `end`
+    and `page` are None.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     value: str = Field(min_length=1)
-    start: int = Field(ge=0)
-    end: int = Field(gt=0)
-    page: int = Field(ge=1)
+    start: int | None = Field(ge=0)
+    end: int | None = Field(gt=0)
+    page: int | None = Field(ge=1)
     boxes: tuple[Box, ...] = ()
     ocr_confidence: float | None = Field(default=None, ge=0, le=1)
     score: float = Field(ge=0, le=1)
@@ -169,9 +171,9 @@ def value_arrow_type() -> "pa.StructType":
     return pa.struct(
         [
             pa.field("value", pa.string(), nullable=False),
-            pa.field("start", pa.int32(), nullable=False),
-            pa.field("end", pa.int32(), nullable=False),
-            pa.field("page", pa.int32(), nullable=False),
+            pa.field("start", pa.int32()),
+            pa.field("end", pa.int32()),
+            pa.field("page", pa.int32()),
             pa.field("boxes", pa.list_(box)),
             pa.field("ocr_confidence", pa.float32()),
             pa.field("score", pa.float32(), nullable=False),

@@ -3,9 +3,9 @@
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
 from elmtex_batch.errors import SettingsError
 
@@ -42,13 +42,34 @@ class TextSettings(Section):
 class ModelSettings(Section):
     """Which language model reads the texts."""
 
+    reader: Literal["tagger", "generator"] = "tagger"
+    """`tagger` labels every token of a report in one pass, `generator` writes the values down."""
+    prompt: Literal["finetuned", "naive", "advanced"] = "finetuned"
+    """How a generator is asked: as its adapter was trained, or as in the ELMTEX paper without and with examples."""
     adapter: str = "bundled"
-    """`bundled`, or the folder of an adapter made by `elmtex-batch train`."""
+    """`bundled`, or the folder of an adapter made by `elmtex-batch train`. The prompts `naive` and `advanced` take the
+    base model as it is, unless a folder is named."""
     base: str | None = None
     """Overrides where the adapter's base model is loaded from: an embedded base's name, a folder or a hub id."""
+    examples: Path | None = None
+    """Annotated reports (JSON lines) from which the prompt `advanced` takes those most like the report to read."""
+    shots: PositiveInt = 3
+    """How many of them; fewer where they do not fit into the model's context."""
+    embedder: str | None = None
+    """What likeness is measured with: a sentence embedding model by folder or hub id; None counts common words."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     batch_tokens: PositiveInt = 4_096
-    """Padded tokens per forward pass."""
+    """Padded tokens per forward pass of the tagger."""
+    batch_answers: PositiveInt = 16
+    """Answers that a generator writes at a time."""
+
+    @model_validator(mode="after")
+    def _prompts_are_for_generators(self) -> Self:
+        if self.prompt != "finetuned" and self.reader != "generator":
+            raise ValueError(f"the prompt {self.prompt} needs the reader generator")
+        if self.prompt == "advanced" and self.examples is None:
+            raise ValueError("the prompt advanced needs examples: annotated reports as JSON lines")
+        return self
 
 
 class RunSettings(Section):

@@ -10,7 +10,7 @@ from elmtex_batch.errors import ElmtexError
 from elmtex_batch.inputs import read_bytes
 from elmtex_batch.language import detect_language
 from elmtex_batch.pages import read_document
-from elmtex_batch.reader import Answer, Reader, Span
+from elmtex_batch.reader import Answer, Reader
 from elmtex_batch.reasons import Code, Reason
 from elmtex_batch.records import Row
 from elmtex_batch.schema import Schema
@@ -72,9 +72,9 @@ class ReadAnswers:
         rows = table.to_pylist()
         answers = self._read([row["text"] for row in rows])
         found = [
-            _rejected({**row, "answer": []}, Code.MODEL_FAILED)
+            _rejected({**row, "answer": None}, Code.MODEL_FAILED)
             if answer is None
-            else {**row, "answer": _encode(answer)}
+            else {**row, "answer": records.encode_answer(answer)}
             for row, answer in zip(rows, answers, strict=True)
         ]
         return pa.Table.from_pylist(found, records.ANSWERS)
@@ -112,7 +112,7 @@ class Extract:
         reasons = records.decode_reasons(row["reasons"])
         if not text.text or Code.MODEL_FAILED in {reason.code for reason in reasons}:
             return {"status": Status.REJECTED.value}
-        extraction = validate(tuple(Span(**span) for span in row["answer"]), text, self.schema, row["language"])
+        extraction = validate(records.decode_answer(row["answer"]), text, self.schema, row["language"])
         reasons += extraction.reasons
         return {
             "status": (Status.PARTIAL if reasons else Status.EXTRACTED).value,
@@ -141,7 +141,3 @@ def _contained(function: Callable[[Row], Row], row: Row, schema: pa.Schema) -> R
 
 def _rejected(row: Row, code: Code) -> Row:
     return {**row, "reasons": [*row["reasons"], *records.encode_reasons([Reason(code)])]}
-
-
-def _encode(answer: Answer) -> list[Row]:
-    return [{"category": s.category, "start": s.start, "end": s.end, "score": s.score} for s in answer]

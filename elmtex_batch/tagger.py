@@ -31,13 +31,14 @@ class Tokens:
     def __init__(self, tokenizer: Any, limit: int) -> None:
         self._tokenizer = tokenizer
         self.prefix: list[int] = tokenizer("").input_ids
-        self._limit = limit - len(self.prefix)
+        self._limit = limit
 
-    def windows(self, text: str) -> list[Window]:
+    def windows(self, text: str, limit: int | None = None) -> list[Window]:
         """The whole text in consecutive windows of at most `limit` tokens; none for an empty text."""
+        room = (limit or self._limit) - len(self.prefix)
         coded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         offsets = tags.trimmed_offsets(text, coded.offset_mapping)
-        cuts = chunks.windows(text, [start for start, _ in offsets], self._limit) if offsets else []
+        cuts = chunks.windows(text, [start for start, _ in offsets], room) if offsets else []
         return [Window(self.prefix + coded.input_ids[c.start : c.stop], offsets[c.start : c.stop]) for c in cuts]
 
 
@@ -104,15 +105,15 @@ class Tagger:
         Raises:
             ModelError: adapter or base are missing, damaged, or do not fit each other or the schema.
         """
-        folder = adapters.adapter_folder(settings.adapter)
+        folder = adapters.adapter_folder(settings.adapter, "tagger")
         card = adapters.read_card(folder)
         base = settings.base or card.base
-        adapters.check_fits(card, schema, base)
+        adapters.check_fits(card, schema, base, "tagger")
         compute = models.choose_compute(settings.device)
         # The product of the LoRA matrices is added in fp32 and rounded once.
         backbone = models.merge_adapter(models.load_backbone(base, torch.float32), folder).to(compute.dtype)
         model = TaggerModel(backbone, len(schema.tags))
-        model.head.load_state_dict(_load_head(folder))
+        model.head.load_state_dict(load_head(folder))
         tokens = Tokens(models.load_tokenizer(base), card.window_tokens)
         return cls(model.to(compute.device), tokens, schema, card.name, settings.batch_tokens, card.outside_bias)
 
@@ -148,12 +149,18 @@ class Tagger:
     ) -> list[Answer]:
         found: list[list[Answer]] = [[] for _ in texts]
         for (i, window), score in zip(windows, scores, strict=True):
-            found[i].append(tuple(tags.decode(score, texts[i], window.offsets, self._schema, bias)))
+            spans = tags.decode(score, texts[i], window.offsets, self._schema, bias)
+            found[i].append(Answer(tuple(spans)))
         single = frozenset(c.key for c in self._schema.category if c.cardinality == "one")
         return [chunks.merge(answers, text, single) for answers, text in zip(found, texts, strict=True)]
 
 
-def _load_head(folder: Path) -> dict[str, Tensor]:
+def load_head(folder: Path) -> dict[str, Tensor]:
+    """The head of an adapter folder in fp32.
+
+    Raises:
+        ModelError: it is missing or damaged.
+    """
     try:
         return {name: tensor.float() for name, tensor in load_file(folder / adapters.HEAD).items()}
     except (OSError, ValueError) as error:

@@ -23,7 +23,8 @@ IGNORED = -100
 """The label of tokens that do not count in training (the default of torch's cross entropy)."""
 _FORBIDDEN = np.float32(-1e9)
 _DECIMAL_SIGNS = ".,"
-_TRIMMED = " \t\r\n,;:•*|"
+TRIMMED = " \t\r\n,;:•*|"
+"""What no value begins or ends with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,16 @@ def trimmed_offsets(text: str, offsets: Iterable[tuple[int, int]]) -> list[tuple
     return [_strip(text, start, end, " \t") for start, end in offsets]
 
 
+def is_inner(text: str, at: int) -> bool:
+    """Whether a cut before the character `at` would part a word, or a number at its decimal sign."""
+    before, here = text[at - 1 : at], text[at : at + 1]
+    if here in _DECIMAL_SIGNS and here:
+        return before.isdigit() and text[at + 1 : at + 2].isdigit()
+    if before in _DECIMAL_SIGNS and before:
+        return text[at - 2 : at - 1].isdigit() and here.isdigit()
+    return before.isalnum() and here.isalnum()
+
+
 def _tag(schema: Schema, category: str, *, inside: bool) -> int:
     return 1 + 2 * schema.keys.index(category) + inside
 
@@ -91,19 +102,9 @@ def _transitions(tags: int) -> tuple[Floats, Floats]:
 
 def _glued(text: str, offsets: Offsets) -> NDArray[np.bool_]:
     """True for each token that goes on a word or a number its predecessor began."""
-    inner = [_is_inner(text, start) for start, _ in offsets]
+    inner = [is_inner(text, start) for start, _ in offsets]
     inner[0] = False
     return np.array(inner)
-
-
-def _is_inner(text: str, at: int) -> bool:
-    """Whether a cut before the character `at` would part a word, or a number at its decimal sign."""
-    before, here = text[at - 1 : at], text[at : at + 1]
-    if here in _DECIMAL_SIGNS and here:
-        return before.isdigit() and text[at + 1 : at + 2].isdigit()
-    if before in _DECIMAL_SIGNS and before:
-        return text[at - 2 : at - 1].isdigit() and here.isdigit()
-    return before.isalnum() and here.isalnum()
 
 
 def _without_line_ends(scores: Floats, text: str, offsets: Offsets) -> Floats:
@@ -136,10 +137,10 @@ def _runs(path: Ints) -> list[range]:
 
 
 def _span(run: range, path: Ints, scores: Floats, text: str, offsets: Offsets, schema: Schema) -> Span | None:
-    start, end = _strip(text, offsets[run[0]][0], offsets[run[-1]][1], _TRIMMED)
+    start, end = _strip(text, offsets[run[0]][0], offsets[run[-1]][1], TRIMMED)
     if text[start:end].endswith(".") and not text[end - 2 : end - 1].isalnum():
         # Tokenizers have tokens such as ").": the full stop belongs to the sentence, that of "i.v." to the value.
-        start, end = _strip(text, start, end - 1, _TRIMMED)
+        start, end = _strip(text, start, end - 1, TRIMMED)
     if start == end:
         return None
     # The geometric mean: a probability that does not shrink with the value's length.

@@ -1,13 +1,11 @@
 """A reader's answer to a typed, grounded extraction within the schema's limits, or reasons why parts are missing."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import groupby
 
 from pydantic import BaseModel
 
-from elmtex_batch.reader import Answer, Span
+from elmtex_batch.reader import Answer, Span, Ungrounded
 from elmtex_batch.reasons import Code, Reason
 from elmtex_batch.schema import Category, Schema, Value
 from elmtex_batch.text import NormalisedText
@@ -36,13 +34,15 @@ def validate(answer: Answer, text: NormalisedText, schema: Schema, language: str
     """Types, limits and grounds the values of one document.
 
     Values over a limit are dropped and leave a reason; of too many, the most probable stay, in order of appearance.
+    Within a category those that do not stand in the text come last.
     """
-    by_category = {
-        key: tuple(spans) for key, spans in groupby(sorted(answer, key=_by_category), key=lambda span: span.category)
-    }
-    reasons: set[Code] = set()
-    kept = {c.key: _within_limits(by_category.get(c.key, ()), c, reasons) for c in schema.category}
-    values = {key: tuple(_ground(span, text) for span in spans) for key, spans in kept.items()}
+    found: dict[str, list[Value]] = {key: [] for key in schema.keys}
+    for span in sorted(answer.spans, key=lambda span: span.start):
+        found[span.category].append(_ground(span, text))
+    for ungrounded in answer.ungrounded:
+        found[ungrounded.category].append(_without_evidence(ungrounded))
+    reasons = {Code.ANSWER_CUT_SHORT} if answer.cut_short else set()
+    values = {c.key: _within_limits(found[c.key], c, reasons) for c in schema.category}
     model = schema.extraction_model.model_validate({key: [v.model_dump() for v in vs] for key, vs in values.items()})
     age, gender = _first(values, schema.of_type("age")), _first(values, schema.of_type("gender"))
     return Extraction(
@@ -53,19 +53,15 @@ def validate(answer: Answer, text: NormalisedText, schema: Schema, language: str
     )
 
 
-def _by_category(span: Span) -> tuple[str, int]:
-    return span.category, span.start
-
-
-def _within_limits(spans: Sequence[Span], category: Category, reasons: set[Code]) -> list[Span]:
-    short = [span for span in spans if span.end - span.start <= category.max_chars]
-    if len(short) < len(spans):
+def _within_limits(values: list[Value], category: Category, reasons: set[Code]) -> list[Value]:
+    short = [value for value in values if len(value.value) <= category.max_chars]
+    if len(short) < len(values):
         reasons.add(Code.VALUE_TOO_LONG)
     if len(short) <= category.limit:
         return short
     reasons.add(Code.TOO_MANY_VALUES)
-    best = sorted(short, key=lambda span: span.score, reverse=True)[: category.limit]
-    return sorted(best, key=lambda span: span.start)
+    best = sorted(range(len(short)), key=lambda i: short[i].score, reverse=True)[: category.limit]
+    return [short[i] for i in sorted(best)]
 
 
 def _ground(span: Span, text: NormalisedText) -> Value:
@@ -81,6 +77,10 @@ def _ground(span: Span, text: NormalisedText) -> Value:
     )
 
 
-def _first(values: dict[str, tuple[Value, ...]], category: Category | None) -> str | None:
-    own = values[category.key] if category else ()
+def _without_evidence(found: Ungrounded) -> Value:
+    return Value(value=found.value, start=None, end=None, page=None, score=found.score)
+
+
+def _first(values: dict[str, list[Value]], category: Category | None) -> str | None:
+    own = values[category.key] if category else []
     return own[0].value if own else None

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elmtex_batch import chunks
-from elmtex_batch.reader import Span
+from elmtex_batch.reader import Answer, Span, Ungrounded
 
 
 def starts(text: str) -> list[int]:
@@ -41,7 +41,16 @@ def test_windows_cover_all_tokens_once_within_the_limit(text: str, limit: int) -
 def test_merging_keeps_order_drops_repeats_and_the_first_age_wins() -> None:
     text = "60 cough ... cough 61"
     answers = [
-        (Span("age", 0, 2, 0.6), Span("signs_symptoms", 3, 8, 0.9)),
-        (Span("signs_symptoms", 13, 18, 0.9), Span("age", 19, 21, 0.99)),
+        Answer((Span("age", 0, 2, 0.6), Span("signs_symptoms", 3, 8, 0.9))),
+        Answer((Span("signs_symptoms", 13, 18, 0.9), Span("age", 19, 21, 0.99))),
     ]
     assert chunks.merge(answers, text, frozenset({"age"})) == answers[0]
+
+
+def test_merging_keeps_ungrounded_values_once_and_says_if_a_window_was_cut_short() -> None:
+    lost = Ungrounded("signs_symptoms", "tussis", 0.5)
+    answers = [
+        Answer((), (lost, Ungrounded("age", "sixty", 0.9))),
+        Answer((Span("age", 0, 2, 0.6),), (Ungrounded("signs_symptoms", "tussis", 0.9),), cut_short=True),
+    ]
+    assert chunks.merge(answers, "60", frozenset({"age"})) == Answer((Span("age", 0, 2, 0.6),), (lost,), cut_short=True)

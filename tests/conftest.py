@@ -1,6 +1,7 @@
 """What several test modules share: schemas, and a language model small enough to train in seconds."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -20,24 +21,76 @@ def schema() -> Schema:
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A randomly initialised Llama with a byte-level tokenizer of its own, saved as any base model is."""
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import LlamaConfig, LlamaForCausalLM
 
     folder = tmp_path_factory.mktemp("base")
+    size = _save_tokenizer(folder, bos="<s>", eos="</s>")
+    config = LlamaConfig(
+        vocab_size=size, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=4096, tie_word_embeddings=True,
+        initializer_range=0.2,
+    )  # fmt: skip
+    _save_model(folder, LlamaForCausalLM, config)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_llama_3_2(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Llama 3.2 1B's configuration as Meta publishes it, in all but the sizes."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    folder = tmp_path_factory.mktemp("llama")
+    size = _save_tokenizer(folder, bos="<|begin_of_text|>", eos="<|eot_id|>")
+    rope = {
+        "rope_type": "llama3", "rope_theta": 500000.0, "factor": 32.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0,
+        "original_max_position_embeddings": 8192,
+    }  # fmt: skip
+    config = LlamaConfig(
+        vocab_size=size, hidden_size=64, intermediate_size=256, num_hidden_layers=2, num_attention_heads=8, head_dim=16,
+        num_key_value_heads=2, max_position_embeddings=131072, rope_parameters=rope, rms_norm_eps=1e-5,
+        attention_bias=False, mlp_bias=False, hidden_act="silu", tie_word_embeddings=True, bos_token_id=0,
+        eos_token_id=[1], pretraining_tp=1, initializer_range=0.2,
+    )  # fmt: skip
+    _save_model(folder, LlamaForCausalLM, config)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_gemma(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Gemma 3's architecture with a window of eight tokens in its local layer."""
+    from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
+    folder = tmp_path_factory.mktemp("gemma")
+    config = Gemma3TextConfig(
+        vocab_size=_save_tokenizer(folder, bos="<bos>", eos="<eos>"), hidden_size=64, intermediate_size=128,
+        num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=1, head_dim=16, sliding_window=8,
+        layer_types=["sliding_attention", "full_attention"], initializer_range=0.2,
+    )  # fmt: skip
+    _save_model(folder, Gemma3ForCausalLM, config)
+    return str(folder)
+
+
+def _save_tokenizer(folder: Path, bos: str, eos: str) -> int:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=400, special_tokens=["<s>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
+        vocab_size=400, special_tokens=[bos, eos], initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
     )
     tokenizer.train_from_iterator([Path(__file__).read_text(encoding="utf-8")], trainer)
-    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>")  # type: ignore[no-untyped-call]
+    tokenizer.post_processor = processors.TemplateProcessing(single=f"{bos} $A", special_tokens=[(bos, 0)])
+    wrapped = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=tokenizer, bos_token=bos, eos_token=eos
+    )
     wrapped.save_pretrained(folder)
+    return tokenizer.get_vocab_size()
+
+
+def _save_model(folder: Path, kind: Any, config: Any) -> None:
+    import torch
+
     torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=tokenizer.get_vocab_size(), hidden_size=64, intermediate_size=128, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=512, tie_word_embeddings=True,
-    )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(folder)
-    return str(folder)
+    kind(config).save_pretrained(folder)

@@ -1,13 +1,14 @@
-"""Annotated reports as batches of token ids and labels, in an order that the seed fixes."""
+"""Examples as batches of token ids, in an order that the seed fixes."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from elmtex_batch import tags
-from elmtex_batch.schema import Schema
-from elmtex_batch.tagger import Tokens, batches_by_length
-from elmtex_batch.training.data import Report, place
+import torch
+from torch import Tensor
+
+from elmtex_batch.tagger import batches_by_length, pad
+from elmtex_batch.tags import IGNORED
 
 _POOL = 64
 """Examples that are sorted by length together: enough to save padding, few enough to keep batches mixed."""
@@ -15,22 +16,18 @@ _POOL = 64
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One window of a report: token ids, and a label (or `tags.IGNORED`) for each."""
+    """Token ids, and for each what to predict there, or `tags.IGNORED`."""
 
     ids: list[int]
     labels: list[int]
 
+    @property
+    def counted(self) -> int:
+        """How many tokens the loss counts."""
+        return sum(label != IGNORED for label in self.labels)
 
-def make_examples(reports: Sequence[Report], tokens: Tokens, schema: Schema) -> tuple[list[Example], int]:
-    """The windows of all reports, and how many labels do not stand in their text and are left out."""
-    examples, unplaced = [], 0
-    for report in reports:
-        golds, missing = place(report)
-        unplaced += missing
-        for window in tokens.windows(report.text):
-            labels = tags.encode(golds, window.offsets, schema)
-            examples.append(Example(window.ids, [tags.IGNORED] * len(tokens.prefix) + labels))
-    return examples, unplaced
+
+Batch = Sequence[Example]
 
 
 def epoch_batches(examples: Sequence[Example], batch_tokens: int, seed: int, epoch: int) -> list[list[Example]]:
@@ -45,3 +42,15 @@ def epoch_batches(examples: Sequence[Example], batch_tokens: int, seed: int, epo
         batches.extend([pool[i] for i in group] for group in groups)
     rng.shuffle(batches)
     return batches
+
+
+def groups(batches: Sequence[Batch], size: int) -> Iterator[Sequence[Batch]]:
+    """The batches of each optimiser step."""
+    return (batches[i : i + size] for i in range(0, len(batches), size))
+
+
+def tensors(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Ids and labels (examples, tokens), right-padded, and true lengths (examples)."""
+    ids = pad([e.ids for e in batch], 0, device)
+    labels = pad([e.labels for e in batch], IGNORED, device)
+    return ids, labels, torch.tensor([len(e.ids) for e in batch], device=device)

@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+LOG = "log.jsonl"
+
 
 @contextmanager
 def open_log(folder: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
     """A function that appends an entry to `folder/log.jsonl`; a resumed training goes on in the same file."""
     folder.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
-    with (folder / "log.jsonl").open("a", encoding="utf-8", buffering=1) as file:
+    with (folder / LOG).open("a", encoding="utf-8", buffering=1) as file:
 
         def log(entry: dict[str, Any]) -> None:
             line = json.dumps({"seconds": round(time.monotonic() - begun), **entry})

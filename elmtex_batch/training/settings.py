@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from elmtex_batch.settings import Section, load_section
 
@@ -16,6 +16,8 @@ class LoraSettings(Section):
     alpha: PositiveInt = 32
     dropout: float = Field(0.0, ge=0, lt=1)
     """On the inputs of every LoRA matrix. Costs a quarter of the training speed on a CPU, unlike `head_dropout`."""
+    targets: str | tuple[str, ...] = "all-linear"
+    """Names of the linear layers to adapt, as peft takes them."""
 
 
 class OptimiserSettings(Section):
@@ -26,24 +28,44 @@ class OptimiserSettings(Section):
     warmup: float = Field(0.06, ge=0, lt=1)
     """Share of all steps."""
     clip_norm: PositiveFloat = 1.0
-    epochs: PositiveInt = 6
-    batch_tokens: PositiveInt = 2_500
-    """Padded tokens per optimiser step."""
+    epochs: PositiveInt = 8
+    batch_tokens: PositiveInt = 1_300
+    """Padded tokens per forward and backward pass."""
+    accumulation: PositiveInt = 2
+    """Passes per optimiser step; several workers share them, so that their number does not change the result."""
     head_dropout: float = Field(0.1, ge=0, lt=1)
+    """On the hidden states that the tagger's head sees."""
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, (str, Path)) else value
 
 
 class TrainSettings(Section):
-    """A whole training. `data` and `dev` are JSON lines (see `elmtex_batch.training.data`)."""
+    """A whole training. `data` and `dev` are annotated reports (see `elmtex_batch.training.data`)."""
 
     name: str
-    data: Path
+    data: Annotated[tuple[Path, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
     dev: Path | None = None
     out: Path
+    reader: Literal["tagger", "generator"] = "tagger"
+    answer_format: Literal["compact", "paper"] = "compact"
+    """What a generator learns to write."""
+    start: str | None = None
+    """Adapter to go on from, `bundled` or a folder, instead of fresh matrices; its base, rank and targets must fit."""
     base: str = "gemma3-270m"
     schema_: str = Field("elmtex", alias="schema")
-    device: str = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    workers: PositiveInt = 1
+    """Processes that share each step through Ray Train, each with a GPU where there are any; 1 does without Ray."""
+    compile: bool = True
+    """Fuses element-wise work (torch.compile) where a C++ compiler is at hand; a minute of warm-up."""
     window_tokens: PositiveInt = 1_024
+    least_window: float = Field(0.4, gt=0, le=1)
+    """Every epoch cuts each report anew, into windows of between this share of `window_tokens` and all of it."""
     seed: int = 0
+    remarks: Path | None = None
+    """Markdown to go into the model card: what was tried and lost, say."""
     checkpoint_minutes: NonNegativeFloat = 5.0
     lora: LoraSettings = LoraSettings()
     optimiser: OptimiserSettings = OptimiserSettings()

@@ -1,4 +1,4 @@
-"""The command line: `elmtex-batch convert | train | schema`. Each kind of failure has its exit code."""
+"""The command line: `elmtex-batch COMMAND`. Each kind of failure has its exit code."""
 
 import argparse
 import json
@@ -57,6 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_convert(commands)
     _add_train(commands)
+    _add_augment(commands)
+    _add_evaluate(commands)
     _add_schema(commands)
     return parser
 
@@ -69,6 +71,13 @@ def _add_convert(commands: Any) -> None:
     command.add_argument("--out", required=True, help="output folder or URI")
     command.add_argument("--config", type=Path, help="TOML file with settings")
     command.add_argument("--schema", help="category schema: a name, or a .toml file")
+    command.add_argument(
+        "--reader", choices=("tagger", "generator"), help="which kind of model reads (default: tagger)"
+    )
+    command.add_argument(
+        "--prompt", choices=("finetuned", "naive", "advanced"), help="how a generator is asked (default: finetuned)"
+    )
+    command.add_argument("--examples", type=Path, metavar="FILE", help="annotated reports for the prompt advanced")
     command.add_argument("--adapter", help="adapter folder, instead of the bundled one")
     command.add_argument("--base", help="base model: embedded name, folder or hub id")
     command.add_argument("--ray-address", help="Ray cluster to run on, instead of this machine")
@@ -80,6 +89,9 @@ def _convert(options: argparse.Namespace) -> int:
 
     named = {
         "schema": options.schema,
+        "model.reader": options.reader,
+        "model.prompt": options.prompt,
+        "model.examples": options.examples,
         "model.adapter": options.adapter,
         "model.base": options.base,
         "run.ray_address": options.ray_address,
@@ -97,9 +109,12 @@ def _convert(options: argparse.Namespace) -> int:
 def _add_train(commands: Any) -> None:
     command = commands.add_parser("train", help="fine-tune an adapter on annotated reports")
     command.add_argument("--name", required=True, help="name of the adapter, as the warehouse will record it")
-    command.add_argument("--data", required=True, type=Path, help="annotated reports, JSON lines")
+    command.add_argument(
+        "--data", required=True, type=Path, nargs="+", help="annotated reports: JSON lines, or folders of letters"
+    )
     command.add_argument("--out", required=True, type=Path, help="folder for checkpoints, log and adapter")
     command.add_argument("--dev", type=Path, help="annotated reports to score after each epoch")
+    command.add_argument("--start", help="adapter to go on from: a folder, or `bundled`")
     command.add_argument("--config", type=Path, help="TOML file with further settings of the training")
     command.set_defaults(run=_train)
 
@@ -107,7 +122,7 @@ def _add_train(commands: Any) -> None:
 def _train(options: argparse.Namespace) -> int:
     from elmtex_batch.training.settings import load_train_settings
 
-    named = {name: getattr(options, name) for name in ("name", "data", "out", "dev")}
+    named = {name: getattr(options, name) for name in ("name", "data", "out", "dev", "start")}
     settings = load_train_settings(options.config, {name: value for name, value in named.items() if value is not None})
     from elmtex_batch.training.log import open_log
     from elmtex_batch.training.trainer import train
@@ -115,6 +130,80 @@ def _train(options: argparse.Namespace) -> int:
     with open_log(settings.out) as log:
         folder = train(settings, log)
     print(f"adapter: {folder}")
+    return 0
+
+
+def _add_augment(commands: Any) -> None:
+    command = commands.add_parser(
+        "augment",
+        help="noisy copies of annotated reports, as OCR reads them from scans",
+        description="Sets annotated reports as pages, damages these as scanners and faxes do, reads them as the "
+        "conversion does, and finds the labels again. Started again, it goes on where it was.",
+    )
+    command.add_argument("--data", required=True, type=Path, help="annotated reports")
+    command.add_argument("--out", required=True, type=Path, help="JSON lines to append the copies to")
+    command.add_argument(
+        "--level", type=int, choices=range(4), default=2, help="0 PDF with text layer, 1 clean scan, 2 usual, 3 fax"
+    )
+    command.add_argument("--seed", type=int, default=0, help="decides on looks and damage")
+    command.add_argument("--share", type=float, default=1.0, help="share of the reports that get a copy, 0 to 1")
+    command.add_argument("--workers", type=int, default=1, help="processes")
+    command.add_argument("--schema", default="elmtex", help="category schema: a name, or a .toml file")
+    command.set_defaults(run=_augment)
+
+
+def _augment(options: argparse.Namespace) -> int:
+    from elmtex_batch.progress import live_counts
+    from elmtex_batch.schema import load_schema
+    from elmtex_batch.training.augment import Damage, augment
+
+    damage = Damage(options.level, options.seed, options.share)
+    with live_counts("augmenting") as show:
+        for tally in augment(options.data, options.out, load_schema(options.schema), damage, options.workers):
+            show(tally.told())
+    print(tally.told())
+    return 0
+
+
+def _add_evaluate(commands: Any) -> None:
+    command = commands.add_parser(
+        "evaluate",
+        help="score models or ready predictions on annotated reports",
+        description="Scores any number of runs on annotated reports, side by side. OUT/evaluation.html and OUT/runs "
+        "show the texts of the reports: keep them where the reports may be kept.",
+    )
+    command.add_argument("--data", required=True, type=Path, help="annotated reports, as for training")
+    command.add_argument("--out", required=True, type=Path, help="folder for evaluation.json, .md and .html")
+    command.add_argument(
+        "--run",
+        dest="runs",
+        action="append",
+        metavar="NAME=SPEC",
+        help="ready predictions (FILE.jsonl), settings of convert (FILE.toml), or settings of the model, such as "
+        "reader=tagger,adapter=FOLDER; give one for each run",
+    )
+    command.add_argument("--forms", nargs="+", help="how models get the reports: text, pdf, scan1, scan2, scan3")
+    command.add_argument("--schema", help="category schema: a name, or a .toml file")
+    command.add_argument("--bert-model", help="encoder for BERTScore, a hub id or folder; left out without one")
+    command.add_argument("--bert-layer", type=int, help="its hidden layer to compare (default: the last)")
+    command.add_argument("--config", type=Path, help="TOML file with further settings of the evaluation")
+    command.set_defaults(run=_evaluate)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from elmtex_batch.evaluation.settings import load_evaluation_settings, parse_runs
+
+    names = ("data", "out", "forms", "schema", "bert_model", "bert_layer")
+    named = {name: getattr(options, name) for name in names}
+    named["runs"] = parse_runs(options.runs) if options.runs else None
+    settings = load_evaluation_settings(options.config, {name: v for name, v in named.items() if v is not None})
+    from elmtex_batch.evaluation.evaluate import evaluate, summary_markdown
+    from elmtex_batch.progress import live_progress
+
+    with live_progress() as progress:
+        evaluation = evaluate(settings, progress)
+    print(summary_markdown(evaluation))
+    print(f"\n{settings.out / 'evaluation.html'} shows the texts of the reports.")
     return 0
 
 

@@ -45,19 +45,24 @@ def micro(counts: Sequence[Mapping[str, Counts]]) -> Counts:
     return sum((count for document in counts for count in document.values()), Counts())
 
 
-def _count(gold: Sequence[str], predicted: Sequence[str], threshold: float) -> Counts:
+def pair_off(gold: Sequence[str], predicted: Sequence[str], threshold: float) -> list[tuple[int, int]]:
+    """Indices of the values of one category that belong together: one to one, the best token F1 first."""
     golds, predictions = [_tokens(v) for v in gold], [_tokens(v) for v in predicted]
     pairs = sorted(
         ((token_f1(g, p), i, j) for i, g in enumerate(golds) for j, p in enumerate(predictions)), reverse=True
     )
     left, right = set(range(len(gold))), set(range(len(predicted)))
-    matched = 0
+    matched = []
     for score, i, j in pairs:
         if score >= threshold and i in left and j in right:
             left.remove(i)
             right.remove(j)
-            matched += 1
-    return Counts(len(gold), len(predicted), matched)
+            matched.append((i, j))
+    return matched
+
+
+def _count(gold: Sequence[str], predicted: Sequence[str], threshold: float) -> Counts:
+    return Counts(len(gold), len(predicted), len(pair_off(gold, predicted, threshold)))
 
 
 def _tokens(value: str) -> Counter[str]:

@@ -212,6 +212,8 @@ def test_a_run_names_predictions_a_settings_file_or_settings_of_the_model(tmp_pa
     from_file, inline = model_settings(f"{tmp_path}/run.toml", "radiology"), model_settings("base=x", "radiology")
     assert from_file == inline and inline is not None
     assert (inline.schema_, inline.model.base) == ("radiology", "x")
+    shown = model_settings("reader=generator,prompt=advanced,examples=train.jsonl", "elmtex")
+    assert shown is not None and shown.model.examples == Path("train.jsonl")
     for wrong in (["a"], ["a=x", "a=y"]):
         with pytest.raises(SettingsError):
             parse_runs(wrong)

@@ -65,9 +65,10 @@ def model_settings(spec: str, schema: str) -> Settings | None:
     Raises:
         SettingsError: a setting is unknown or out of range.
     """
-    if spec.endswith(".jsonl"):
+    is_file = "=" not in spec
+    if is_file and spec.endswith(".jsonl"):
         return None
-    if spec.endswith(".toml"):
+    if is_file and spec.endswith(".toml"):
         return load_settings(Path(spec), {"schema": schema})
     pairs = [pair.partition("=") for pair in spec.split(",") if pair.strip()]
     return load_settings(None, {"schema": schema, **{f"model.{name.strip()}": value for name, _, value in pairs}})

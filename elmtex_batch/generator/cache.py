@@ -73,7 +73,7 @@ def grouped_attention(
 
 
 def use_grouped_attention(backbone: Any) -> None:
-    """Makes a model attend with `grouped_attention`, which is exact and several times faster over long caches."""
+    """Makes a model attend with `grouped_attention`: the same result without copies of the cache for every head."""
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import sdpa_mask
 

@@ -10,7 +10,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from elmtex_batch.errors import ElmtexError, ModelError, SettingsError
 from elmtex_batch.training.log import open_log
-from elmtex_batch.training.settings import TrainSettings
+from elmtex_batch.training.settings import TrainSettings, with_absolute_paths
 
 _RETRIES = 2
 """A worker that dies takes the others along; all go on from the last checkpoint."""
@@ -32,7 +32,7 @@ def train_on_ray(settings: TrainSettings) -> Path:
         ray.init(include_dashboard=False, log_to_driver=False, configure_logging=False)
     trainer = TorchTrainer(
         _work,
-        train_loop_config=settings.model_dump(mode="json", by_alias=True),
+        train_loop_config=with_absolute_paths(settings).model_dump(mode="json", by_alias=True),
         torch_config=TorchConfig(backend="nccl" if gpu else "gloo"),
         scaling_config=ScalingConfig(num_workers=settings.workers, use_gpu=gpu),
         run_config=RunConfig(

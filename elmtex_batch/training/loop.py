@@ -54,11 +54,13 @@ class Loop:
             self._trained.values(), weight_decay=settings.optimiser.weight_decay, fused=True
         )
         self._meter = _Meter()
+        self._total = 0
 
     def epochs(self) -> Iterator[int]:
         """Yields each epoch's number once it is done."""
         epochs = self._settings.optimiser.epochs
         steps = [len(list(self.groups(epoch))) for epoch in range(epochs)]
+        self._total = sum(steps)
         self._restore()
         saved = time.monotonic()
         for epoch in range(epochs):
@@ -66,7 +68,7 @@ class Loop:
             if self.step >= before + steps[epoch]:
                 continue
             for group in list(self.groups(epoch))[self.step - before :]:
-                self.update(group, learning_rate(self._settings.optimiser, self.step, sum(steps)))
+                self.update(group, learning_rate(self._settings.optimiser, self.step, self._total))
                 self._report(self._meter.take(at_least_s=10))
                 if time.monotonic() - saved > 60 * self._settings.checkpoint_minutes:
                     self._save()
@@ -106,7 +108,7 @@ class Loop:
 
     def _report(self, measured: dict[str, float] | None) -> None:
         if measured:
-            self._log({"step": self.step, **measured})
+            self._log({"step": self.step, "of": self._total, **measured})
 
     def _loss(self, batch: Batch) -> Tensor:
         kind, dtype = self._compute.device.type, self._compute.dtype

@@ -71,6 +71,17 @@ class TrainSettings(Section):
     optimiser: OptimiserSettings = OptimiserSettings()
 
 
+def with_absolute_paths(settings: TrainSettings) -> TrainSettings:
+    """The same settings for processes that start in other folders."""
+    paths = {name: path.resolve() for name in ("dev", "out", "remarks") if (path := getattr(settings, name))}
+    names = {
+        name: str(Path(value).resolve())
+        for name in ("start", "base", "schema_")
+        if (value := getattr(settings, name)) and Path(value).exists()
+    }
+    return settings.model_copy(update={"data": tuple(path.resolve() for path in settings.data), **paths, **names})
+
+
 def load_train_settings(path: Path | None, overrides: Mapping[str, Any]) -> TrainSettings:
     """Settings from a TOML file with `overrides` laid over it.
 

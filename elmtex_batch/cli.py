@@ -114,6 +114,7 @@ def _add_train(commands: Any) -> None:
     )
     command.add_argument("--out", required=True, type=Path, help="folder for checkpoints, log and adapter")
     command.add_argument("--dev", type=Path, help="annotated reports to score after each epoch")
+    command.add_argument("--dev-share", type=float, help="without --dev: share of the data to hold out, by patient")
     command.add_argument("--start", help="adapter to go on from: a folder, or `bundled`")
     command.add_argument("--config", type=Path, help="TOML file with further settings of the training")
     command.set_defaults(run=_train)
@@ -122,7 +123,7 @@ def _add_train(commands: Any) -> None:
 def _train(options: argparse.Namespace) -> int:
     from elmtex_batch.training.settings import load_train_settings
 
-    named = {name: getattr(options, name) for name in ("name", "data", "out", "dev", "start")}
+    named = {name: getattr(options, name) for name in ("name", "data", "out", "dev", "dev_share", "start")}
     settings = load_train_settings(options.config, {name: value for name, value in named.items() if value is not None})
     from elmtex_batch.training.log import open_log
     from elmtex_batch.training.trainer import train

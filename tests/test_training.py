@@ -22,7 +22,7 @@ from elmtex_batch.settings import ModelSettings
 from elmtex_batch.tagger import Tagger
 from elmtex_batch.tags import IGNORED
 from elmtex_batch.training.batches import Example, epoch_batches, groups
-from elmtex_batch.training.data import Report, place, read_reports
+from elmtex_batch.training.data import Report, place, read_reports, split_by_patient
 from elmtex_batch.training.loop import learning_rate
 from elmtex_batch.training.settings import LoraSettings, OptimiserSettings, TrainSettings
 from elmtex_batch.training.speed import quicken, simplify
@@ -164,6 +164,13 @@ def test_a_training_goes_on_from_an_adapter(data: Path, tmp_path: Path, tiny_bas
 def test_development_reports_among_the_training_reports_are_refused(data: Path, tmp_path: Path, tiny_base: str) -> None:
     with pytest.raises(SettingsError, match="3 development reports are in the training data"):
         train(settings(data, tmp_path / "run", tiny_base, dev=data), lambda _: None)
+
+
+def test_a_share_of_the_patients_is_held_out(data: Path, tmp_path: Path, tiny_base: str) -> None:
+    entries: list[dict[str, Any]] = []
+    train(settings(data, tmp_path / "run", tiny_base, 1, dev_share=0.5), entries.append)
+    assert entries[0]["reports"] == len(split_by_patient(read_reports(data, load_schema("elmtex")), 0.5)[0]) < 3
+    assert "dev_relaxed_f1" in entries[-1]
 
 
 def test_the_command_trains_from_a_configuration_file(data: Path, dev: Path, tmp_path: Path, tiny_base: str) -> None:

@@ -47,6 +47,8 @@ class TrainSettings(Section):
     name: str
     data: Annotated[tuple[Path, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
     dev: Path | None = None
+    dev_share: float = Field(0.0, ge=0, lt=1)
+    """Without `dev`: the share of `data` to hold out for development, all reports of a patient together."""
     out: Path
     reader: Literal["tagger", "generator"] = "tagger"
     answer_format: Literal["compact", "paper"] = "compact"

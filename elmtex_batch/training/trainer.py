@@ -17,7 +17,7 @@ from elmtex_batch.reader import Answer
 from elmtex_batch.schema import Schema, load_schema
 from elmtex_batch.training.card import CardFacts, DataFacts, data_facts, dev_scores, write_card
 from elmtex_batch.training.curve import draw_curve
-from elmtex_batch.training.data import read_reports
+from elmtex_batch.training.data import read_reports, split_by_patient
 from elmtex_batch.training.leaks import overlaps
 from elmtex_batch.training.log import LOG
 from elmtex_batch.training.loop import Log, Loop
@@ -50,8 +50,11 @@ def train_here(settings: TrainSettings, log: Log) -> Path:
     """What one process of a training does; see `train`."""
     schema = load_schema(settings.schema_)
     data = [(path, read_reports(path, schema)) for path in settings.data]
-    dev = read_reports(settings.dev, schema) if settings.dev else []
     reports = [report for _, part in data for report in part]
+    if settings.dev:
+        dev = read_reports(settings.dev, schema)
+    else:
+        reports, dev = split_by_patient(reports, settings.dev_share, settings.seed)
     if leaks := overlaps(reports, dev):
         raise SettingsError(f"{len({leak.held_out for leak in leaks})} development reports are in the training data")
     compute = models.choose_compute(settings.device)

@@ -21,6 +21,7 @@ from elmtex_batch.schema import Schema, load_schema
 from elmtex_batch.settings import ModelSettings
 from elmtex_batch.tagger import Tagger
 from elmtex_batch.tags import IGNORED
+from elmtex_batch.training.average import average_adapters
 from elmtex_batch.training.batches import Example, epoch_batches, groups
 from elmtex_batch.training.data import Report, place, read_reports, split_by_patient
 from elmtex_batch.training.loop import learning_rate
@@ -159,6 +160,21 @@ def test_a_training_goes_on_from_an_adapter(data: Path, tmp_path: Path, tiny_bas
         train(TrainSettings(out=tmp_path / "third", lora=LoraSettings(rank=4), **start), lambda _: None)
     with pytest.raises(ModelError, match="other layers"):
         train(TrainSettings(out=tmp_path / "fourth", lora=LoraSettings(targets=("q_proj",)), **start), lambda _: None)
+
+
+def test_adapters_of_one_path_are_averaged(data: Path, tmp_path: Path, tiny_base: str, schema: Schema) -> None:
+    first = train(settings(data, tmp_path / "first", tiny_base, epochs=1), lambda _: None)
+    second = train(settings(data, tmp_path / "second", tiny_base, epochs=2, start=str(first)), lambda _: None)
+    folder = average_adapters([first, second], tmp_path / "mean", "mean", 0.5)
+    name = "head.safetensors"
+    head, one, two = (load_file(f / name)["weight"].float() for f in (folder, first, second))
+    assert torch.allclose(head, (one + two) / 2, atol=1e-2) and not torch.equal(one, two)
+    card = read_card(folder)
+    assert (card.name, card.outside_bias, len(card.training["average_of"])) == ("mean", 0.5, 2)
+    assert Tagger.load(ModelSettings(adapter=str(folder), device="cpu"), schema).name == "mean"
+    other = train(settings(data, tmp_path / "other", tiny_base, epochs=1, window_tokens=512), lambda _: None)
+    with pytest.raises(ModelError, match="same reader"):
+        average_adapters([first, other], tmp_path / "none", "none", 0.0)
 
 
 def test_development_reports_among_the_training_reports_are_refused(data: Path, tmp_path: Path, tiny_base: str) -> None:

@@ -1,4 +1,4 @@
-"""Averages adapters of one training's path: `python jobs/average.py OUT NAME ADAPTER ADAPTER ... [--outside-bias 0.25]`."""
+"""Averages adapters of one path: `python jobs/average.py OUT NAME ADAPTER ADAPTER ... [--outside-bias 0.25]`."""
 
 import argparse
 from pathlib import Path

@@ -156,13 +156,15 @@ def hidden_states(backbone: Any, ids: Tensor, lengths: Tensor, *, causal: bool) 
     if causal:
         seen = seen & (distances >= 0)
     mask: Any = seen
-    if "sliding_attention" in _layer_types(backbone.config):
-        near = distances.abs() < backbone.config.sliding_window
+    if window := sliding_window(backbone.config):
+        near = distances.abs() < window
         # Padding may be out of everyone's sight; it sees itself, because a softmax over nothing is not a number.
         mask = {"full_attention": seen, "sliding_attention": (seen & near) | (distances == 0)}
     states: Tensor = backbone(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
     return states
 
 
-def _layer_types(config: Any) -> tuple[str, ...]:
-    return tuple(getattr(config, "layer_types", None) or ())
+def sliding_window(config: Any) -> int | None:
+    """How many tokens the local layers of a model see, to one side; None where all layers see all."""
+    local = "sliding_attention" in (getattr(config, "layer_types", None) or ())
+    return int(config.sliding_window) if local else None

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from elmtex_batch.generator.cache import KeyValues, use_grouped_attention
-from elmtex_batch.models import LanguageModel
+from elmtex_batch.models import LanguageModel, sliding_window
 
 _NEVER = torch.iinfo(torch.int64).max
 """The position of padding: later than every token, so that none ever looks at it."""
@@ -25,9 +25,7 @@ class Sequences:
         use_grouped_attention(model.backbone)
         self._model = model
         self._device = model.head.device
-        config = model.backbone.config
-        layers = tuple(getattr(config, "layer_types", None) or ())
-        self._window: int | None = config.sliding_window if "sliding_attention" in layers else None
+        self._window = sliding_window(model.backbone.config)
         self._cache = KeyValues(len(prompts))
         self._lengths = torch.tensor([len(prompt) for prompt in prompts])
         self._slots = torch.full((len(prompts), int(self._lengths.max())), _NEVER)

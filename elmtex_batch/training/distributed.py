@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import ray
-import torch
 from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from elmtex_batch.errors import ElmtexError, ModelError, SettingsError
+from elmtex_batch.models import choose_compute
 from elmtex_batch.training.log import open_log
 from elmtex_batch.training.settings import TrainSettings, with_absolute_paths
 
@@ -27,7 +27,7 @@ def train_on_ray(settings: TrainSettings) -> Path:
     """
     if settings.workers > settings.optimiser.accumulation:
         raise SettingsError("optimiser.accumulation must be at least the number of workers: they share those passes")
-    gpu = settings.device != "cpu" and torch.cuda.is_available()
+    gpu = choose_compute(settings.device).device.type == "cuda"
     if not ray.is_initialized():
         ray.init(include_dashboard=False, log_to_driver=False, configure_logging=False)
     trainer = TorchTrainer(

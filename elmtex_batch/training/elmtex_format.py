@@ -29,8 +29,8 @@ def is_record(record: Any) -> bool:
 def to_reports(records: Iterable[Any], schema: Schema) -> list[Report]:
     """Records as reports; a value that the text has in other case or spacing is replaced by the text's own words.
 
-    Values that the text does not have at all stay among the labels, where generators may learn them, but not in
-    `Report.verbatim`; how many there are is logged for each category.
+    Values that the text does not have at all stay among the labels, where generators in the paper's format may learn
+    them; how many there are is logged for each category.
 
     Raises:
         SettingsError: a summary has a category that the schema does not have.

@@ -15,8 +15,8 @@ class Report:
     """One annotated report.
 
     `labels`: for each category of the schema the values in order of appearance, verbatim as a rule; those that are not
-    (see `verbatim`) serve generators only. `spans`: exactly where the values stand, where that is known; a category of
-    None marks text whose annotation is undecided. `patient`: whose report it is, empty if unknown.
+    serve generators in the paper's format only. `spans`: exactly where the values stand, where that is known; None as a
+    category marks text whose annotation is undecided. `patient`: whose report it is, empty if unknown.
     """
 
     id: str
@@ -31,11 +31,6 @@ class Report:
     def person(self) -> str:
         """What must not be parted between training and evaluation: all reports of a patient, all copies of a report."""
         return self.patient or self.id.split(COPY)[0]
-
-    @property
-    def verbatim(self) -> dict[str, list[str]]:
-        """The labels that stand in the text as they are."""
-        return {key: [value for value in values if value in self.text] for key, values in self.labels.items()}
 
 
 def place(report: Report) -> tuple[list[Gold], int]:

@@ -1,4 +1,4 @@
-"""What makes a training step fast on a CPU; the numbers are of `benchmarks/training_speed.py`.
+"""What makes a training step fast on a CPU; `benchmarks/training_speed.py` measures by how much.
 
 A step of plain transformers code spends a quarter of its time in the matrix products of the model. The rest goes to
 element-wise operations that each walk through memory, to a fused attention whose backward pass is slow, and to tanh.
@@ -54,7 +54,7 @@ def _attention(
     """Two batched products around a softmax: the heads that share a key are rows of one product.
 
     On a CPU faster than the fused kernel, whose backward pass computes the scores again, as long as the scores of a
-    batch fit into memory: at 512 tokens 26 against 47 ms, at 1,000 tokens 81 against 105 ms.
+    batch fit into memory.
     """
     batch, heads, tokens, width = query.shape
     groups = batch * key.shape[1]

@@ -11,7 +11,7 @@ import torch
 from elmtex_batch import adapters, models
 from elmtex_batch.bases import base_identity
 from elmtex_batch.errors import SettingsError
-from elmtex_batch.evaluation.entities import RELAXED, Counts, count_matches, micro
+from elmtex_batch.evaluation.entities import Counts
 from elmtex_batch.generator import prompts
 from elmtex_batch.reader import Answer
 from elmtex_batch.schema import Schema, load_schema
@@ -83,7 +83,7 @@ def _train(
     if not dev:
         return 0.0, []
     readings = _read(task, dev, task.biases, world)
-    best = max(range(len(readings)), key=lambda i: _f1(dev, readings[i]))
+    best = max(range(len(readings)), key=lambda i: dev_scores(dev, readings[i])["all"].f1)
     log({"outside_bias": task.biases[best], **_score(dev, readings[best])})
     return task.biases[best], readings[best]
 
@@ -112,11 +112,7 @@ def _values(report: Report, answer: Answer) -> Values:
 
 
 def _score(reports: Sequence[Report], found: Sequence[Values]) -> dict[str, float]:
-    return {"dev_relaxed_f1": round(_f1(reports, found), 4)}
-
-
-def _f1(reports: Sequence[Report], found: Sequence[Values]) -> float:
-    return micro([count_matches(r.labels, values, RELAXED) for r, values in zip(reports, found, strict=True)]).f1
+    return {"dev_relaxed_f1": round(dev_scores(reports, found)["all"].f1, 4)}
 
 
 def save_adapter(
@@ -137,7 +133,7 @@ def save_adapter(
         base_identity=base_identity(settings.base),
         window_tokens=settings.window_tokens,
         outside_bias=outside_bias,
-        training={**settings.model_dump(include={"seed", "least_window", "lora", "optimiser"}), **facts},
+        training={**settings.model_dump(include={"seed", "dev_share", "least_window", "lora", "optimiser"}), **facts},
         versions={name: version(name) for name in ("elmtex-batch", "torch", "transformers", "peft")},
         **_of_reader(settings, schema),
     )

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import random
 from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
@@ -15,20 +16,21 @@ from elmtex_batch.adapters import read_card
 from elmtex_batch.cli import main
 from elmtex_batch.errors import InputMissing, ModelError, SettingsError
 from elmtex_batch.generator.generator import Generator
-from elmtex_batch.models import choose_compute, hidden_states, load_backbone
+from elmtex_batch.models import choose_compute, hidden_states, load_backbone, load_tokenizer
 from elmtex_batch.reader import Answer
 from elmtex_batch.schema import Schema, load_schema
 from elmtex_batch.settings import ModelSettings
 from elmtex_batch.tagger import Tagger
-from elmtex_batch.tags import IGNORED
+from elmtex_batch.tags import IGNORED, Gold
 from elmtex_batch.training.average import average_adapters
 from elmtex_batch.training.batches import Example, epoch_batches, groups
 from elmtex_batch.training.data import Report, place, read_reports, split_by_patient
 from elmtex_batch.training.loop import learning_rate
-from elmtex_batch.training.settings import LoraSettings, OptimiserSettings, TrainSettings
+from elmtex_batch.training.settings import LoraSettings, OptimiserSettings, TrainSettings, VariationSettings
 from elmtex_batch.training.speed import quicken, simplify
 from elmtex_batch.training.tagging import Tagging
 from elmtex_batch.training.trainer import train
+from elmtex_batch.training.variation import Swaps
 
 REPORTS = [
     {
@@ -62,8 +64,8 @@ def dev(tmp_path: Path) -> Path:
     return path
 
 
-def settings(data: Path, out: Path, base: str, epochs: int = 30, **more: Any) -> TrainSettings:
-    optimiser = OptimiserSettings(epochs=epochs, batch_tokens=60, learning_rate=1e-2)
+def settings(data: Path, out: Path, base: str, epochs: int = 30, averaged: float = 0.0, **more: Any) -> TrainSettings:
+    optimiser = OptimiserSettings(epochs=epochs, batch_tokens=60, learning_rate=1e-2, averaged=averaged)
     return TrainSettings(
         name="tiny", data=(data,), out=out, base=base, device="cpu", compile=False, optimiser=optimiser, **more
     )
@@ -135,6 +137,50 @@ def test_a_killed_training_goes_on_to_the_same_result(data: Path, tmp_path: Path
     assert weights(whole) == weights(parts)
     with pytest.raises(SettingsError, match="other settings"):
         train(settings(data, tmp_path / "parts", tiny_base, epochs=4), resumed.append)
+
+
+def test_the_adapter_is_the_average_of_the_last_steps(data: Path, tmp_path: Path, tiny_base: str) -> None:
+    """Of one step it is that step's weights; of all steps it is none of them; and a resumed training has the same."""
+    last = train(settings(data, tmp_path / "last", tiny_base, 3), lambda _: None)
+    one, every = (
+        settings(data, tmp_path / name, tiny_base, 3, averaged=share) for name, share in (("one", 0.01), ("every", 1.0))
+    )
+    assert weights(train(one, lambda _: None)) == weights(last)
+    mean = weights(train(every, lambda _: None))
+    assert mean != weights(last)
+    assert weights(train(every, lambda _: None)) == mean
+
+
+def test_values_and_tokens_vary_from_epoch_to_epoch(data: Path, tmp_path: Path, tiny_base: str, schema: Schema) -> None:
+    variation = VariationSettings(swapped_values=1.0, dropped_tokens=0.3)
+    chosen = settings(data, tmp_path / "run", tiny_base, 2, variation=variation)
+    reports = read_reports(data, schema)
+    first, second = (Tagging(chosen, schema, choose_compute("cpu"), reports) for _ in range(2))
+    assert first.examples(0) == second.examples(0) != first.examples(1)
+    plain = Tagging(settings(data, tmp_path / "run", tiny_base), schema, choose_compute("cpu"), reports)
+    unknown = load_tokenizer(tiny_base).eos_token_id
+    seen, whole = ([i for example in task.examples(0) for i in example.ids] for task in (first, plain))
+    assert unknown not in whole and 0.1 < seen.count(unknown) / len(seen) < 0.5
+
+
+def test_values_give_way_to_others_of_their_category(schema: Schema) -> None:
+    texts = ["Gout in a man, given colchicine.", "Asthma in a woman, given salbutamol twice."]
+    golds = [
+        [Gold("diagnosis", 0, 4), Gold("gender", 10, 13), Gold("pharmacological_therapy", 21, 31)],
+        [Gold("diagnosis", 0, 6), Gold("gender", 12, 17), Gold("pharmacological_therapy", 25, 41)],
+    ]
+    placed = list(zip(texts, golds, strict=True))
+    swaps = Swaps(schema, [("en", one) for one in placed], 1.0)
+    found = set()
+    for seed in range(20):
+        text, moved = swaps.swap("en", placed[0], random.Random(seed))
+        found.add(text)
+        assert [gold.category for gold in moved] == [gold.category for gold in golds[0]]
+        values = [text[gold.start : gold.end] for gold in moved]
+        assert values[0] in {"Gout", "Asthma"} and values[1] == "man"
+        assert text == f"{values[0]} in a man, given {values[2]}."
+    assert len(found) == 4
+    assert swaps.swap("de", placed[0], random.Random(0)) == placed[0]
 
 
 def test_two_workers_of_ray_train_what_one_process_trains(data: Path, tmp_path: Path, tiny_base: str) -> None:

@@ -53,6 +53,7 @@ class Loop:
         self._optimiser = torch.optim.AdamW(
             self._trained.values(), weight_decay=settings.optimiser.weight_decay, fused=True
         )
+        self._mean = {name: torch.zeros_like(p) for name, p in self._trained.items()}
         self._meter = _Meter()
         self._total = 0
 
@@ -76,6 +77,13 @@ class Loop:
             self._report(self._meter.take())
             self._save()
             yield epoch
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Puts the average of the last steps' weights into the model, where the settings want that."""
+        if self._averaged_steps():
+            for name, parameter in self._trained.items():
+                parameter.copy_(self._mean[name])
 
     def groups(self, epoch: int) -> Iterator[Sequence[Batch]]:
         """The steps of an epoch, each the batches whose losses it averages."""
@@ -104,7 +112,20 @@ class Loop:
         self._optimiser.step()
         self._optimiser.zero_grad()
         self.step += 1
+        self._average()
         self._meter.add(rate, loss.item(), sum(len(e.ids) for batch in group for e in batch))
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Takes the weights of the moment into the running mean."""
+        if (count := self._averaged_steps()) > 0:
+            for name, parameter in self._trained.items():
+                self._mean[name].lerp_(parameter, 1 / count)
+
+    def _averaged_steps(self) -> int:
+        """How many steps the running mean is over; not positive before its time."""
+        first = self._total - round(self._settings.optimiser.averaged * self._total)
+        return self.step - first
 
     def _report(self, measured: dict[str, float] | None) -> None:
         if measured:
@@ -124,6 +145,7 @@ class Loop:
             "step": self.step,
             "shape": self._shape(),
             "weights": {name: p.detach() for name, p in self._trained.items()},
+            "mean": self._mean,
             "optimiser": self._optimiser.state_dict(),
         }
         target = self._path()
@@ -148,6 +170,7 @@ class Loop:
         with torch.no_grad():
             for name, parameter in self._trained.items():
                 parameter.copy_(state["weights"][name])
+                self._mean[name].copy_(state["mean"][name])
         self._optimiser.load_state_dict(state["optimiser"])
         self.step = state["step"]
         self._log({"resumed_at_step": self.step})

@@ -35,6 +35,17 @@ class OptimiserSettings(Section):
     """Passes per optimiser step; several workers share them, so that their number does not change the result."""
     head_dropout: float = Field(0.1, ge=0, lt=1)
     """On the hidden states that the tagger's head sees."""
+    averaged: float = Field(0.0, ge=0, le=1)
+    """The last share of the steps whose weights are averaged into the adapter (arXiv 1803.05407); 0 takes the last."""
+
+
+class VariationSettings(Section):
+    """How the tagger's training reports differ from epoch to epoch; see `elmtex_batch.training.variation`."""
+
+    swapped_values: float = Field(0.0, ge=0, le=1)
+    """Share of the values that give way to another of their category from the training reports."""
+    dropped_tokens: float = Field(0.0, ge=0, lt=1)
+    """Share of the tokens that the model does not get to see."""
 
 
 def _as_tuple(value: Any) -> Any:
@@ -70,6 +81,7 @@ class TrainSettings(Section):
     """Markdown to go into the model card: what was tried and lost, say."""
     checkpoint_minutes: NonNegativeFloat = 5.0
     lora: LoraSettings = LoraSettings()
+    variation: VariationSettings = VariationSettings()
     optimiser: OptimiserSettings = OptimiserSettings()
 
 

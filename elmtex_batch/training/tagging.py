@@ -1,5 +1,6 @@
 """What the tagger learns: a tag for every token, from the annotated spans."""
 
+import random
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from elmtex_batch.training.batches import Batch, Example, tensors
 from elmtex_batch.training.lora import start_folder, window_limit, with_lora
 from elmtex_batch.training.report import Report, place
 from elmtex_batch.training.settings import TrainSettings
+from elmtex_batch.training.variation import Swaps, without_some
 
 _BIASES = (-0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 """Outside biases tried on the development reports."""
@@ -31,10 +33,15 @@ class Tagging:
         self._settings = settings
         self._schema = schema
         self._compute = compute
-        self._tokens = Tokens(models.load_tokenizer(settings.base), settings.window_tokens)
-        placed = [(report.id, report.text, *place(report)) for report in reports]
-        self._golds = [(key, text, golds) for key, text, golds, _ in placed]
-        self.unplaced = sum(missing for *_, missing in placed)
+        tokenizer = models.load_tokenizer(settings.base)
+        self._tokens = Tokens(tokenizer, settings.window_tokens)
+        self._unknown = next(i for i in (tokenizer.unk_token_id, tokenizer.eos_token_id) if i is not None)
+        found = [(report, *place(report)) for report in reports]
+        self.unplaced = sum(missing for *_, missing in found)
+        self._placed = [(report.id, report.language, (report.text, golds)) for report, golds, _ in found]
+        self._swaps = Swaps(
+            schema, [(language, placed) for _, language, placed in self._placed], settings.variation.swapped_values
+        )
         self.backbone = with_lora(models.load_backbone(settings.base, compute.dtype), settings, schema, compute)
         self.model = TaggerModel(self.backbone, len(schema.tags), settings.optimiser.head_dropout)
         if settings.start:
@@ -42,13 +49,16 @@ class Tagging:
         self.model.to(compute.device)
 
     def examples(self, epoch: int) -> list[Example]:
-        """See `Task.examples`: the windows of all reports, cut anew for each epoch."""
+        """See `Task.examples`: the windows of all reports, varied and cut anew for each epoch."""
         found = []
-        for key, text, golds in self._golds:
-            limit = window_limit(self._settings, key, epoch)
-            for window in self._tokens.windows(text, limit):
+        first = len(self._tokens.prefix)
+        for key, language, placed in self._placed:
+            rng = random.Random(f"{self._settings.seed}/{epoch}/{key}/variation")
+            text, golds = self._swaps.swap(language, placed, rng)
+            for window in self._tokens.windows(text, window_limit(self._settings, key, epoch)):
                 labels = tags.encode(golds, window.offsets, self._schema)
-                found.append(Example(window.ids, [tags.IGNORED] * len(self._tokens.prefix) + labels))
+                seen = without_some(window.ids[first:], self._settings.variation.dropped_tokens, self._unknown, rng)
+                found.append(Example(window.ids[:first] + seen, [tags.IGNORED] * first + labels))
         return found
 
     def loss(self, batch: Batch) -> Tensor:

@@ -80,6 +80,7 @@ def _train(
     for epoch in loop.epochs():
         score = _score(dev, _read(task, dev, (0.0,), world)[0]) if dev else {}
         log({"epoch": epoch + 1, "steps": loop.step, **score})
+    loop.settle()
     if not dev:
         return 0.0, []
     readings = _read(task, dev, task.biases, world)
@@ -133,7 +134,10 @@ def save_adapter(
         base_identity=base_identity(settings.base),
         window_tokens=settings.window_tokens,
         outside_bias=outside_bias,
-        training={**settings.model_dump(include={"seed", "dev_share", "least_window", "lora", "optimiser"}), **facts},
+        training={
+            **settings.model_dump(include={"seed", "dev_share", "least_window", "lora", "variation", "optimiser"}),
+            **facts,
+        },
         versions={name: version(name) for name in ("elmtex-batch", "torch", "transformers", "peft")},
         **_of_reader(settings, schema),
     )

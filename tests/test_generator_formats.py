@@ -176,7 +176,13 @@ def dictate(form: AnswerFormat, tokens: GrammarTokens, text: str, wanted: Mappin
     ("wanted", "budget", "expected", "cut_short"),
     [
         (" Asthma | Gicht\n", 1000, ["Asthma", "Gicht"], False),
-        (" Asthma | Gicht | Asthma | Frau\n", 1000, ["Asthma", "Gicht", "Asthma"], True),
+        (" Asthma | Gicht | Asthma | Frau\n", 1000, ["Asthma", "Gicht", "Asthma", "Frau"], False),
+        (
+            " Asthma | Gicht | Asthma | Gicht | Asthma | Frau\n",
+            1000,
+            ["Asthma", "Gicht", "Asthma", "Gicht", "Asthma"],
+            True,
+        ),
         (" Asthma bronchiale | Gicht | Frau\n", 5, ["Asthma"], True),
     ],
 )

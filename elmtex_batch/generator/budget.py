@@ -7,6 +7,8 @@ from elmtex_batch.schema import Schema
 
 _SHORTEST_CYCLE, _TIMES = 4, 4
 """The same piece of at least so many characters, so many times in a row, is a model that found no end."""
+_REPEATS = 3
+"""So is a list with so many values that it has already had. A single one is a slip, and counts once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +24,11 @@ class Budget:
         return tokens >= self.tokens or len(at.current) > limit or _cycles(at.current)
 
     def allows_another(self, at: Open) -> bool:
-        """Whether another value may follow the current one: not after a repeated one, which begins a runaway list."""
+        """Whether another value may follow the current one: the list is not full, and does not run in circles."""
         limit = self.schema.category[self.schema.keys.index(at.category)].limit
-        return at.current not in at.finished and len(at.finished) + 1 < limit
+        values = (*at.finished, at.current)
+        different = len(set(values))
+        return different < limit and len(values) - different < _REPEATS
 
 
 def _cycles(value: str) -> bool:

@@ -39,7 +39,7 @@ class Point:
 
 
 POINTS = [
-    Point(), Point(parts=2), Point(parts=4), Point(rank=4), Point(rank=64), Point(base="smollm2-135m"),
+    Point(), Point(base="smollm2-135m"), Point(parts=2), Point(rank=4), Point(parts=4), Point(rank=64),
 ]  # fmt: skip
 
 

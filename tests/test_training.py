@@ -231,9 +231,14 @@ def test_development_reports_among_the_training_reports_are_refused(data: Path, 
 
 def test_a_share_of_the_patients_is_held_out(data: Path, tmp_path: Path, tiny_base: str) -> None:
     entries: list[dict[str, Any]] = []
-    train(settings(data, tmp_path / "run", tiny_base, 1, dev_share=0.5), entries.append)
-    assert entries[0]["reports"] == len(split_by_patient(read_reports(data, load_schema("elmtex")), 0.5)[0]) < 3
+    folder = train(settings(data, tmp_path / "run", tiny_base, 1, dev_share=0.5), entries.append)
+    kept, held = split_by_patient(read_reports(data, load_schema("elmtex")), 0.5)
+    assert entries[0]["reports"] == len(kept) < 3
     assert "dev_relaxed_f1" in entries[-1]
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert (
+        f"| training | train.jsonl | {len(kept)} |" in card and f"| development | train.jsonl | {len(held)} |" in card
+    )
 
 
 def test_the_command_trains_from_a_configuration_file(data: Path, dev: Path, tmp_path: Path, tiny_base: str) -> None:

@@ -67,8 +67,8 @@ def train_here(settings: TrainSettings, log: Log) -> Path:
     facts = {"steps": loop.step, "labels_not_in_text": task.unplaced}
     if world.rank == 0:
         folder = save_adapter(task, settings, schema, bias, facts)
-        told = [data_facts("training", *part) for part in data]
-        told += [data_facts("development", settings.dev, dev)] if settings.dev else []
+        told = _facts("training", data, reports)
+        told += _facts("development", [(settings.dev, dev)] if settings.dev else data, dev)
         _document(folder, settings, told, dev_scores(dev, found) if dev else {})
     return settings.out / "adapter"
 
@@ -150,6 +150,13 @@ def _of_reader(settings: TrainSettings, schema: Schema) -> dict[str, Any]:
         return {"reader": "tagger", "tags": schema.tags}
     version_ = prompts.COMPACT if settings.answer_format == "compact" else prompts.NAIVE
     return {"reader": "generator", "answer_format": settings.answer_format, "prompt_version": version_}
+
+
+def _facts(role: str, data: Sequence[tuple[Path, Sequence[Report]]], used: Sequence[Report]) -> list[DataFacts]:
+    """What is told of those reports of each file that were used in this role."""
+    ours = set(map(id, used))
+    parts = [(path, [report for report in reports if id(report) in ours]) for path, reports in data]
+    return [data_facts(role, path, reports) for path, reports in parts if reports]
 
 
 def _document(folder: Path, settings: TrainSettings, data: Sequence[DataFacts], scores: Mapping[str, Counts]) -> None:

@@ -12,9 +12,13 @@ from torch import Tensor, nn
 
 from elmtex_batch import adapters, chunks, models, tags
 from elmtex_batch.errors import ModelError
+from elmtex_batch.fusion import fuse_layers
 from elmtex_batch.reader import Answer
 from elmtex_batch.schema import Schema
 from elmtex_batch.settings import ModelSettings
+
+_COMPILE_AFTER = 80_000
+"""Tokens read until compiling pays: as long as it takes, it saves on as many (`benchmarks/readers.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +93,16 @@ class Tagger:
         name: str,
         batch_tokens: int,
         outside_bias: float = 0.0,
+        compile_after: int | None = None,
     ) -> None:
+        """`compile_after`: the number of tokens read after which the layers are compiled; None never does."""
         self.name = name
         self._model = model
         self._tokens = tokens
         self._schema = schema
         self._batch_tokens = batch_tokens
         self._outside_bias = outside_bias
+        self._until_compiled = compile_after
         self._device = next(model.parameters()).device
 
     @classmethod
@@ -115,7 +122,9 @@ class Tagger:
         model = TaggerModel(backbone, len(schema.tags))
         model.head.load_state_dict(load_head(folder))
         tokens = Tokens(models.load_tokenizer(base), card.window_tokens)
-        return cls(model.to(compute.device), tokens, schema, card.name, settings.batch_tokens, card.outside_bias)
+        after = _COMPILE_AFTER if compute.device.type == "cpu" else None
+        model = model.to(compute.device)
+        return cls(model, tokens, schema, card.name, settings.batch_tokens, card.outside_bias, after)
 
     def read(self, texts: Sequence[str]) -> list[Answer]:
         """See `Reader.read`."""
@@ -124,8 +133,18 @@ class Tagger:
     def read_at(self, texts: Sequence[str], biases: Sequence[float]) -> list[list[Answer]]:
         """The answers to all texts for each of several outside biases, with one forward pass for all."""
         windows = [(i, window) for i, text in enumerate(texts) for window in self._tokens.windows(text)]
+        self._compile_in_time(sum(len(window.ids) for _, window in windows))
         scores = self._scores([window for _, window in windows])
         return [self._answers(texts, windows, scores, bias) for bias in biases]
+
+    def _compile_in_time(self, tokens: int) -> None:
+        """Compiles before the pass at which it begins to pay: a short run never waits for it."""
+        if self._until_compiled is None:
+            return
+        self._until_compiled -= tokens
+        if self._until_compiled < 0:
+            fuse_layers(self._model.encoder.backbone)
+            self._until_compiled = None
 
     def _scores(self, windows: Sequence[Window]) -> list[tags.Floats]:
         """Log-probabilities (tokens x tags) of each window's own tokens."""

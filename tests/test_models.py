@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch._dynamo.utils import counters
 
 from elmtex_batch.errors import ModelError
 from elmtex_batch.models import FullAttention, choose_compute, load_backbone, load_tokenizer
+from elmtex_batch.schema import Schema
+from elmtex_batch.tagger import Tagger, TaggerModel, Tokens
 
 IDS = torch.tensor([[5, 9, 30, 7, 0, 0], [8, 6, 5, 40, 41, 42]])
 LENGTHS = torch.tensor([4, 6])
@@ -23,6 +26,24 @@ def tiny_gemma() -> FullAttention:
         num_key_value_heads=1, head_dim=16, sliding_window=3, layer_types=["sliding_attention", "full_attention"],
     )  # fmt: skip
     return FullAttention(Gemma3TextModel(config)).eval()
+
+
+def test_a_tagger_that_has_read_enough_compiles_its_layers_and_reads_the_same(tiny_base: str, schema: Schema) -> None:
+    torch.manual_seed(0)
+    model = TaggerModel(load_backbone(tiny_base, torch.float32), len(schema.tags))
+    tokens = Tokens(load_tokenizer(tiny_base), 64)
+    texts = ["A 54-year-old man with gout.", "Frau B. klagt seit drei Tagen über Husten, kein Fieber. " * 4]
+    plain = Tagger(model, tokens, schema, "tiny", 256).read(texts)
+    compiling = Tagger(model, tokens, schema, "tiny", 256, compile_after=120)
+    assert compiling.read(texts[:1]) == plain[:1] and not counters["stats"]
+    later = compiling.read(texts)
+    assert counters["stats"]["calls_captured"] > 0
+    for answer, expected in zip(later, plain, strict=True):
+        assert [(s.category, s.start, s.end) for s in answer.spans] == [
+            (s.category, s.start, s.end) for s in expected.spans
+        ]
+        assert [s.score for s in answer.spans] == pytest.approx([s.score for s in expected.spans], rel=1e-3)
+        assert expected.spans
 
 
 @pytest.mark.parametrize("kind", ["llama", "gemma"])

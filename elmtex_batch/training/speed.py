@@ -5,11 +5,12 @@ element-wise operations that each walk through memory, to a fused attention whos
 """
 
 import logging
-import shutil
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from elmtex_batch.fusion import fuse_layers, fusible_activation
 
 _ATTENTION = "elmtex_products"
 
@@ -20,10 +21,7 @@ def quicken(backbone: Any) -> None:
     The attention mask has to be passed as booleans (batch, 1, tokens, tokens), as `models.hidden_states` does.
     """
     simplify(backbone)
-    if shutil.which("c++") or shutil.which("g++"):
-        for layer in _layers(backbone):
-            layer.compile(dynamic=True)
-    else:
+    if not fuse_layers(backbone):
         logging.getLogger(__name__).warning("no C++ compiler: training goes on, at about half the speed")
 
 
@@ -33,13 +31,7 @@ def simplify(backbone: Any) -> None:
 
     AttentionInterface.register(_ATTENTION, _attention)
     backbone.config._attn_implementation = _ATTENTION
-    for module in backbone.modules():
-        if type(getattr(module, "act_fn", None)).__name__ == "GELUTanh":
-            module.act_fn = _Gelu()
-
-
-def _layers(backbone: Any) -> nn.ModuleList:
-    return next(m for m in backbone.modules() if isinstance(m, nn.ModuleList) and "DecoderLayer" in type(m[0]).__name__)
+    fusible_activation(backbone)
 
 
 def _attention(
@@ -63,11 +55,3 @@ def _attention(
     weights = scores.float().masked_fill(~attention_mask, -1e4).softmax(-1).to(value.dtype)
     mixed = torch.bmm(weights.view(groups, -1, tokens), value.reshape(groups, tokens, width))
     return mixed.view(batch, heads, tokens, width).transpose(1, 2), None
-
-
-class _Gelu(nn.Module):
-    """GELU in its tanh form (arXiv 1606.08415), written with the sigmoid, which compilers vectorise and tanh not."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        wide = x.float()
-        return (wide * torch.sigmoid(wide * (1.5957691216 + 0.0713548163 * wide * wide))).to(x.dtype)

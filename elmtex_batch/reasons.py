@@ -32,6 +32,9 @@ class Code(StrEnum):
     TOO_MANY_PAGES = "too_many_pages"
     PAGE_TOO_LARGE = "page_too_large"
     PAGE_DAMAGED = "page_damaged"
+    READER_CRASHED = "reader_crashed"
+    TIMED_OUT = "timed_out"
+    OUT_OF_MEMORY = "out_of_memory"
 
     OCR_TIMEOUT = "ocr_timeout"
     OCR_FAILED = "ocr_failed"
@@ -52,6 +55,7 @@ _STAGES: dict[Stage, tuple[Code, ...]] = {
     Stage.INPUT: (Code.UNREADABLE, Code.EMPTY_FILE, Code.FILE_TOO_LARGE, Code.UNSUPPORTED_TYPE),
     Stage.PAGES: (
         Code.ENCRYPTED, Code.DAMAGED, Code.NO_PAGES, Code.TOO_MANY_PAGES, Code.PAGE_TOO_LARGE, Code.PAGE_DAMAGED,
+        Code.READER_CRASHED, Code.TIMED_OUT, Code.OUT_OF_MEMORY,
     ),
     Stage.OCR: (Code.OCR_TIMEOUT, Code.OCR_FAILED, Code.OCR_EMPTY),
     Stage.TEXT: (Code.NO_TEXT, Code.TEXT_TOO_LONG),

@@ -23,6 +23,10 @@ class PageSettings(Section):
     max_pages: PositiveInt = 2_000
     max_megapixels: PositiveFloat = 150.0
     """Raster images above this are rejected; PDF pages are rendered at a lower resolution instead."""
+    page_timeout_s: PositiveFloat = 60.0
+    """What a page may take beside OCR before the process that reads it is killed, and the document rejected."""
+    memory_mb: PositiveInt = 4_096
+    """Address space of the process that reads files, and of Tesseract."""
 
 
 class OcrSettings(Section):

@@ -9,10 +9,10 @@ from elmtex_batch import records
 from elmtex_batch.errors import ElmtexError
 from elmtex_batch.inputs import read_bytes
 from elmtex_batch.language import detect_language
-from elmtex_batch.pages import read_document
 from elmtex_batch.reader import Answer, Reader
 from elmtex_batch.reasons import Code, Reason
 from elmtex_batch.records import Row
+from elmtex_batch.sandbox import CHILD, sandbox
 from elmtex_batch.schema import Schema
 from elmtex_batch.settings import OcrSettings, PageSettings
 from elmtex_batch.text import NormalisedText, normalise
@@ -25,6 +25,8 @@ class ReadPages:
 
     pages: PageSettings
     ocr: OcrSettings
+    command: tuple[str, ...] = CHILD
+    """What reads them in a child process; see `elmtex_batch.sandbox`."""
 
     def __call__(self, table: pa.Table) -> pa.Table:
         return _map_rows(self._read, table, records.PAGES)
@@ -36,13 +38,7 @@ class ReadPages:
             data = read_bytes(row["sources"][0])
         except OSError:
             return _rejected({**row, "media_type": None, "pages": []}, Code.UNREADABLE)
-        document = read_document(data, self.pages, self.ocr)
-        return {
-            **row,
-            "media_type": document.media_type,
-            "pages": records.encode_pages(document.pages),
-            "reasons": records.encode_reasons(document.reasons),
-        }
+        return {**row, **sandbox(self.command, self.pages, self.ocr).read(data)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def test_a_bad_document_costs_no_good_one(tmp_path: Path, schema: Schema) -> Non
     assert rows["b"]["text"] == "poison, 3-year-old" and rows["b"]["extraction"] is None
 
 
-@pytest.mark.parametrize("broken", ["read_document", "normalise", "detect_language", "validate"])
+@pytest.mark.parametrize("broken", ["sandbox", "normalise", "detect_language", "validate"])
 def test_an_unforeseen_error_is_a_reason_and_quotes_nothing(
     broken: str, tmp_path: Path, schema: Schema, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -35,8 +35,12 @@ MISSED = 3.0
 """Square inches of writing beside the words of a text layer from which OCR has a look at the page too: three lines."""
 
 
-def read_document(data: bytes, settings: PageSettings, ocr: OcrSettings) -> Document:
+def read_document(
+    data: bytes, settings: PageSettings, ocr: OcrSettings, progress: Callable[[], None] = lambda: None
+) -> Document:
     """All pages of a file; what cannot be read is told in `Document.reasons`, never raised.
+
+    `progress` is called after each page.
 
     Raises:
         ToolMissing: Tesseract is not installed (see `check_tesseract`).
@@ -47,7 +51,10 @@ def read_document(data: bytes, settings: PageSettings, ocr: OcrSettings) -> Docu
     if media is None:
         return Document.rejected(Code.UNSUPPORTED_TYPE)
     try:
-        outcomes = list(_read_pages(data, media, settings, ocr))
+        outcomes = []
+        for outcome in _read_pages(data, media, settings, ocr):
+            outcomes.append(outcome)
+            progress()
     except PageProblem as problem:
         return Document.rejected(problem.code, media)
     if all(code is Code.PAGE_DAMAGED for _, code in outcomes):
@@ -96,6 +103,8 @@ def _contained(number: int, read: Callable[[], Outcome]) -> Outcome:
         return unread(number, problem.code)
     except ElmtexError:
         raise
+    except MemoryError:
+        return unread(number, Code.OUT_OF_MEMORY)
     except Exception:  # noqa: BLE001 - the promise: a document never stops the run
         return unread(number, Code.INTERNAL_ERROR)
 

@@ -1,0 +1,102 @@
+"""The child process of `elmtex_batch.sandbox`: reads files one after the other, within limits it sets itself.
+
+The time that a page may take is limited by the kernel's alarm and CPU limit, which end native code as well, and work
+when nobody is left who could kill this process.
+"""
+
+import json
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from typing import BinaryIO
+
+from elmtex_batch import records
+from elmtex_batch.channel import ALIVE, frame, receive
+from elmtex_batch.document import Document
+from elmtex_batch.errors import ToolMissing
+from elmtex_batch.pages import read_document
+from elmtex_batch.reasons import Code
+from elmtex_batch.sandbox import DOCUMENT, SETTINGS, TOOL_MISSING, page_seconds
+from elmtex_batch.settings import OcrSettings, PageSettings
+
+_FILE_MB = 2_000
+"""Of a temporary file: the raster that Tesseract is given."""
+
+Read = Callable[[bytes, PageSettings, OcrSettings, Callable[[], None]], Document]
+
+
+def serve(read: Read) -> None:
+    """Answers until the parent closes the pipe."""
+    questions, answers = _pipes()
+    _, content = receive(questions)
+    settings = json.loads(content)
+    pages, ocr = PageSettings(**settings["pages"]), OcrSettings(**settings["ocr"])
+    _limit(resource.RLIMIT_AS, pages.memory_mb << 20)
+    _limit(resource.RLIMIT_FSIZE, _FILE_MB << 20)
+    _limit(resource.RLIMIT_CORE, 0)
+    seconds = page_seconds(pages, ocr)
+
+    def say(message: bytes) -> None:
+        answers.write(message)
+        answers.flush()
+
+    def alive() -> None:
+        _allow(seconds)
+        say(frame(ALIVE))
+
+    say(frame(SETTINGS))
+    while (question := receive(questions))[0]:
+        _allow(seconds)
+        answer = _answer(read, question[1], pages, ocr, alive)
+        signal.alarm(0)
+        say(answer)
+
+
+def _answer(read: Read, data: bytes, pages: PageSettings, ocr: OcrSettings, alive: Callable[[], None]) -> bytes:
+    try:
+        document = read(data, pages, ocr, alive)
+        return frame(DOCUMENT, _encode(document))
+    except ToolMissing as error:
+        return frame(TOOL_MISSING, str(error).encode())
+    except MemoryError:
+        return frame(DOCUMENT, _encode(Document.rejected(Code.OUT_OF_MEMORY)))
+    except Exception:  # noqa: BLE001 - the promise: a document never stops the run, and nothing of it is quoted
+        return frame(DOCUMENT, _encode(Document.rejected(Code.INTERNAL_ERROR)))
+
+
+def _encode(document: Document) -> bytes:
+    row = {
+        "media_type": document.media_type,
+        "pages": records.encode_pages(document.pages),
+        "reasons": records.encode_reasons(document.reasons),
+    }
+    return json.dumps(row).encode()
+
+
+def _pipes() -> tuple[BinaryIO, BinaryIO]:
+    """The pipes to the parent. Whatever else reads or prints in this process, libraries above all, gets nothing."""
+    questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nothing, number)
+    return questions, answers
+
+
+def _limit(what: int, most: int) -> None:
+    resource.setrlimit(what, (most, most))
+
+
+def _allow(seconds: float) -> None:
+    """From now on so much time and, of one core and a little, so much CPU time."""
+    signal.alarm(max(1, round(seconds)))
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    used = usage.ru_utime + usage.ru_stime
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (round(used + 2 * seconds) + 1, most))
+
+
+if __name__ == "__main__":
+    serve(read_document)
+    sys.exit(0)

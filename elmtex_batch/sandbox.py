@@ -1,0 +1,99 @@
+"""Reads files in a child process that is limited, and killed with all its own children when it overruns.
+
+Parsers of PDF and images are native code that runs on whatever bytes an archive holds. What goes wrong in there, from a
+segmentation fault to an endless loop, costs the document and a child, never the worker that asked. The child answers in
+JSON, so that nothing that comes out of it is ever executed. `elmtex_batch.pages.child` is its side.
+"""
+
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from functools import cache
+
+from elmtex_batch import records
+from elmtex_batch.channel import Child, GoneError, SilentError
+from elmtex_batch.errors import ToolMissing
+from elmtex_batch.reasons import Code, Reason
+from elmtex_batch.records import Row
+from elmtex_batch.settings import OcrSettings, PageSettings
+
+SETTINGS, FILE, DOCUMENT, TOOL_MISSING = b"S", b"F", b"D", b"T"
+"""Kinds of messages; see `elmtex_batch.channel`."""
+CHILD = (sys.executable, "-m", "elmtex_batch.pages.child")
+_ATTEMPTS = 2
+"""A child that dies may have suffered from an earlier document: the next one gets a second, fresh child."""
+_GRACE_S = 2
+"""The child ends itself when a page takes too long; so much later it is taken for unable to."""
+
+
+def page_seconds(pages: PageSettings, ocr: OcrSettings) -> float:
+    """How long a page may take, reading by OCR included."""
+    return pages.page_timeout_s + ocr.page_timeout_s
+
+
+@cache
+def sandbox(command: tuple[str, ...], pages: PageSettings, ocr: OcrSettings) -> "Sandbox":
+    """The one sandbox of this process for these settings."""
+    return Sandbox(command, pages, ocr)
+
+
+class Sandbox:
+    """A child process that reads one file after the other, started at the first and replaced as needed."""
+
+    def __init__(self, command: Sequence[str], pages: PageSettings, ocr: OcrSettings) -> None:
+        self._command = command
+        self._silence_s = page_seconds(pages, ocr) + _GRACE_S
+        self._settings = json.dumps({"pages": pages.model_dump(mode="json"), "ocr": ocr.model_dump(mode="json")})
+        self._child: Child | None = None
+
+    def read(self, data: bytes) -> Row:
+        """`media_type`, `pages` and `reasons` of a file, as `records.PAGES` has them.
+
+        Raises:
+            ToolMissing: Tesseract is not installed.
+        """
+        code = Code.READER_CRASHED
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._ask(data)
+            except SilentError:
+                code = Code.TIMED_OUT
+            except GoneError as gone:
+                code = _why(gone)
+            self.stop()
+            if code is Code.TIMED_OUT:
+                break
+        return {"media_type": None, "pages": [], "reasons": records.encode_reasons([Reason(code)])}
+
+    def stop(self) -> None:
+        """Ends the child and every process that it has started."""
+        if self._child:
+            self._child.kill()
+        self._child = None
+
+    def _ask(self, data: bytes) -> Row:
+        kind, content = self._running().ask(FILE, data, self._silence_s)
+        if kind == TOOL_MISSING:
+            raise ToolMissing(content.decode())
+        row: Row = json.loads(content)
+        if any(reason["code"] == Code.OCR_TIMEOUT for reason in row["reasons"]):
+            self.stop()  # Tesseract is gone, but perhaps not what it had started
+        return row
+
+    def _running(self) -> Child:
+        if self._child is None or not self._child.is_running:
+            self.stop()
+            self._child = Child(self._command)
+            self._child.ask(SETTINGS, self._settings.encode(), self._silence_s)
+        return self._child
+
+
+def _why(gone: GoneError) -> Code:
+    match -(gone.status or 0):
+        case signal.SIGALRM | signal.SIGXCPU:
+            return Code.TIMED_OUT
+        case signal.SIGKILL:  # nobody but the kernel does that: the machine, or the container, is out of memory
+            return Code.OUT_OF_MEMORY
+        case _:
+            return Code.READER_CRASHED

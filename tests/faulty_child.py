@@ -1,0 +1,51 @@
+"""The child of a sandbox as it reads files, with faults on demand: a file that says `FAULT segfault`, say."""
+
+import ctypes
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+from elmtex_batch.document import Document
+from elmtex_batch.pages import read_document
+from elmtex_batch.pages.child import serve
+from elmtex_batch.settings import OcrSettings, PageSettings
+
+
+def recurse(depth: int) -> int:
+    return 1 + recurse(depth + 1)
+
+
+def leave_a_child_and_hang() -> None:
+    subprocess.Popen(["sleep", "1000"])
+    time.sleep(1000)
+
+
+def spin() -> None:
+    while True:
+        pass
+
+
+FAULTS: dict[bytes, Callable[[], Any]] = {
+    b"segfault": lambda: ctypes.string_at(0),
+    b"abort": os.abort,
+    b"exit": lambda: os._exit(3),
+    b"hang": leave_a_child_and_hang,
+    b"spin": spin,
+    b"memory": lambda: bytearray(1 << 40),
+    b"native-memory": lambda: ctypes.memset(ctypes.CDLL(None).malloc(ctypes.c_size_t(1 << 40)), 1, 1 << 40),
+    b"recursion": lambda: recurse(0),
+    b"print": lambda: os.write(1, b"D" + bytes(8) + b"45-year-old man"),
+}
+
+
+def read(data: bytes, pages: PageSettings, ocr: OcrSettings, progress: Callable[[], None]) -> Document:
+    """Reads a file, or fails as it says."""
+    if data.startswith(b"FAULT "):
+        FAULTS[data.split()[1]]()
+    return read_document(data, pages, ocr, progress)
+
+
+if __name__ == "__main__":
+    serve(read)

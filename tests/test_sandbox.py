@@ -1,0 +1,84 @@
+"""Whatever happens while a file is read happens to a child process, and becomes a reason."""
+
+import os
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from elmtex_batch.sandbox import Sandbox
+from elmtex_batch.settings import OcrSettings, PageSettings
+
+COMMAND = (sys.executable, str(Path(__file__).with_name("faulty_child.py")))
+GOOD = b"A 45-year-old man."
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    sandbox = Sandbox(COMMAND, PageSettings(page_timeout_s=1, memory_mb=2_000), OcrSettings(page_timeout_s=1))
+    yield sandbox
+    sandbox.stop()
+
+
+def codes(row: dict[str, list[dict[str, object]]]) -> list[object]:
+    return [reason["code"] for reason in row["reasons"]]
+
+
+def own_children() -> list[str]:
+    return [child.name() for child in psutil.Process().children(recursive=True)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("segfault", "reader_crashed"), ("abort", "reader_crashed"), ("exit", "reader_crashed"),
+        ("native-memory", "reader_crashed"), ("recursion", "internal_error"), ("hang", "timed_out"),
+        ("spin", "timed_out"), ("memory", "out_of_memory"),
+    ],
+)  # fmt: skip
+def test_a_fault_costs_its_document_only(fault: str, code: str, sandbox: Sandbox) -> None:
+    assert codes(sandbox.read(GOOD)) == []
+    assert codes(sandbox.read(f"FAULT {fault}".encode())) == [code]
+    row = sandbox.read(GOOD)
+    assert codes(row) == [] and [word["text"] for word in row["pages"][0]["words"]] == ["A", "45-year-old", "man."]
+    assert "sleep" not in own_children()
+
+
+def test_what_a_library_prints_goes_nowhere(sandbox: Sandbox, capfd: pytest.CaptureFixture[str]) -> None:
+    row = sandbox.read(b"FAULT print")
+    assert [word["text"] for word in row["pages"][0]["words"]] == ["FAULT", "print"]
+    assert "45" not in "".join(capfd.readouterr())
+
+
+def test_a_hanging_tesseract_costs_its_time_and_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Tesseract that starts a child, as wrappers and container shims do, and never ends."""
+    program = tmp_path / "tesseract"
+    program.write_text('#!/bin/sh\n[ "$1" = --version ] && echo tesseract 5.3.0 && exit\nsleep 1000 & sleep 1000\n')
+    program.chmod(program.stat().st_mode | stat.S_IEXEC)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    image = Image.new("L", (1240, 1754), 255)
+    ImageDraw.Draw(image).text((100, 200), "Diagnosis: gout " * 3, font=ImageFont.load_default(40))
+    path = tmp_path / "scan.png"
+    image.save(path, dpi=(150, 150))
+    sandbox = Sandbox(COMMAND, PageSettings(), OcrSettings(page_timeout_s=2))
+    sandbox.read(GOOD)
+    begun = time.monotonic()
+    assert codes(sandbox.read(path.read_bytes())) == ["ocr_timeout"]
+    assert time.monotonic() - begun < 2 + 5
+    assert own_children() == []
+
+
+def test_a_child_does_not_outlive_its_parent() -> None:
+    """Not even when nothing tells it to end."""
+    script = f"from elmtex_batch.sandbox import *; s = Sandbox({COMMAND!r}, PageSettings(), OcrSettings())\n"
+    script += "s.read(b'x'); import os, psutil; print(psutil.Process().children()[0].pid, flush=True); os._exit(9)"
+    child = int(subprocess.run([sys.executable, "-c", script], capture_output=True, check=False).stdout)
+    assert not psutil.pid_exists(child) or psutil.Process(child).wait(5) is None

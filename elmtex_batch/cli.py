@@ -3,13 +3,17 @@
 import argparse
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from elmtex_batch import __version__
-from elmtex_batch.errors import ElmtexError
+from elmtex_batch.errors import ElmtexError, SettingsError
+
+if TYPE_CHECKING:
+    from elmtex_batch.reasons import Code
 
 _INTERRUPTED = 130
 
@@ -25,6 +29,7 @@ exit codes:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit code."""
     options = _parser().parse_args(arguments)
+    os.umask(0o077)  # what is written holds patient data
     _show_own_log()
     try:
         code: int = options.run(options)
@@ -56,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_convert(commands)
+    _add_status(commands)
+    _add_retry(commands)
     _add_train(commands)
     _add_augment(commands)
     _add_evaluate(commands)
@@ -69,6 +76,11 @@ def _add_convert(commands: Any) -> None:
         "inputs", nargs="+", metavar="INPUT", help="file, folder, glob, URI, or @FILE with one of these a line"
     )
     command.add_argument("--out", required=True, help="output folder or URI")
+    _add_settings(command)
+    command.set_defaults(run=_convert)
+
+
+def _add_settings(command: argparse.ArgumentParser) -> None:
     command.add_argument("--config", type=Path, help="TOML file with settings")
     command.add_argument("--schema", help="category schema: a name, or a .toml file")
     command.add_argument(
@@ -81,10 +93,9 @@ def _add_convert(commands: Any) -> None:
     command.add_argument("--adapter", help="adapter folder, instead of the bundled one")
     command.add_argument("--base", help="base model: embedded name, folder or hub id")
     command.add_argument("--ray-address", help="Ray cluster to run on, instead of this machine")
-    command.set_defaults(run=_convert)
 
 
-def _convert(options: argparse.Namespace) -> int:
+def _convert(options: argparse.Namespace, retried: "Code | None" = None) -> int:
     from elmtex_batch.settings import load_settings
 
     named = {
@@ -101,9 +112,45 @@ def _convert(options: argparse.Namespace) -> int:
     from elmtex_batch.progress import live_progress, print_summary
 
     with live_progress() as progress:
-        summary = convert(options.inputs, options.out, settings, progress)
+        summary = convert(options.inputs, options.out, settings, progress, retried=retried)
     print_summary(summary)
     return 0
+
+
+def _add_status(commands: Any) -> None:
+    command = commands.add_parser("status", help="what an output folder holds: documents by state, reason and run")
+    command.add_argument("out", metavar="OUT", help="output folder or URI")
+    command.set_defaults(run=_status)
+
+
+def _status(options: argparse.Namespace) -> int:
+    from elmtex_batch.progress import print_ledger
+    from elmtex_batch.warehouse import Warehouse
+
+    print_ledger(Warehouse.open(options.out).ledger())
+    return 0
+
+
+def _add_retry(commands: Any) -> None:
+    command = commands.add_parser("retry", help="do documents with a certain reason again; their rows are replaced")
+    command.add_argument("out", metavar="OUT", help="output folder or URI")
+    command.add_argument("--reason", required=True, help="a reason code, as `status` lists them")
+    _add_settings(command)
+    command.set_defaults(run=_retry)
+
+
+def _retry(options: argparse.Namespace) -> int:
+    from elmtex_batch.reasons import Code
+    from elmtex_batch.warehouse import Warehouse
+
+    if options.reason not in set(Code):
+        raise SettingsError(f"there is no reason {options.reason}; there are {', '.join(sorted(Code))}")
+    code = Code(options.reason)
+    options.inputs = Warehouse.open(options.out).sources_with(code)
+    if not options.inputs:
+        print(f"no document has the reason {code}")
+        return 0
+    return _convert(options, retried=code)
 
 
 def _add_train(commands: Any) -> None:

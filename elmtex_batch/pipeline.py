@@ -3,13 +3,16 @@
 import logging
 import os
 import secrets
+import signal
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 import pyarrow as pa
@@ -24,10 +27,15 @@ from elmtex_batch.errors import ReconciliationError
 from elmtex_batch.inputs import build_manifest, list_sources
 from elmtex_batch.pages.ocr import check_tesseract
 from elmtex_batch.reader import Reader, load_reader
+from elmtex_batch.reasons import Code
+from elmtex_batch.sandbox import CHILD
 from elmtex_batch.schema import Schema, load_schema
 from elmtex_batch.settings import RunSettings, Settings
 from elmtex_batch.stages import Extract, NormaliseText, ReadAnswers, ReadPages
 from elmtex_batch.warehouse import Warehouse
+
+_LONGEST_TEMP = 30
+"""Characters of a temporary folder's path that leave room for those of Ray's sockets, which may have 107."""
 
 Progress = Callable[["Summary"], None]
 
@@ -90,9 +98,19 @@ class Model:
 
 
 def convert(
-    inputs: Sequence[str], out: str, settings: Settings, progress: Progress, model: Model | None = None
+    inputs: Sequence[str],
+    out: str,
+    settings: Settings,
+    progress: Progress,
+    model: Model | None = None,
+    retried: Code | None = None,
+    child: tuple[str, ...] = CHILD,
 ) -> Summary:
     """Converts all inputs that `out` does not have yet; `progress` is called as documents are done.
+
+    Documents that `out` has with the reason `retried` are done again, and replace their rows. A first SIGINT or SIGTERM
+    publishes what is done and raises KeyboardInterrupt, a second one ends the process at once. `child` is the command
+    that reads files (see `elmtex_batch.sandbox`).
 
     Raises:
         ElmtexError: what stops a run; see `elmtex_batch.errors`.
@@ -104,23 +122,27 @@ def convert(
     check_tesseract(settings.ocr)
     model = model or Model.from_settings(settings, schema)
     manifest = build_manifest(sources, settings.pages)
-    todo = manifest.filter(pc.invert(_is_in(manifest["doc_id"], warehouse.ids_done(schema, model.name))))
-    summary = Summary(_new_run_id(), len(sources), len(manifest), len(manifest) - len(todo))
-    progress(summary)
-    if len(todo):
-        with _ray(settings.run):
-            flow = build(todo, settings, schema, model, summary.run_id)
-            for documents in _parts(flow, settings.run, partial(_report, summary, progress, begun)):
-                warehouse.write_part(documents, schema)
-        _reconcile(todo, warehouse, summary)
+    with warehouse.writing():
+        todo = manifest.filter(pc.invert(_is_in(manifest["doc_id"], warehouse.ids_done(schema, model.name, retried))))
+        summary = Summary(_new_run_id(), len(sources), len(manifest), len(manifest) - len(todo))
+        progress(summary)
+        if len(todo):
+            with _ray(settings.run), _stopped_by_signals():
+                flow = build(todo, settings, schema, model, summary.run_id, child)
+                _publish(flow, settings.run, warehouse.write_part, partial(_report, summary, progress, begun))
+            _reconcile(todo, warehouse, summary)
+        if retried:
+            warehouse.drop_replaced()
     summary.seconds = time.monotonic() - begun
     return summary
 
 
-def build(todo: pa.Table, settings: Settings, schema: Schema, model: Model, run_id: str) -> Dataset:
+def build(
+    todo: pa.Table, settings: Settings, schema: Schema, model: Model, run_id: str, child: tuple[str, ...] = CHILD
+) -> Dataset:
     """Documents in, one row per document out, in the order the data flows."""
     documents = ray.data.from_arrow(_blocks(todo))
-    pages = documents.map_batches(ReadPages(settings.pages, settings.ocr), **_cpu())
+    pages = documents.map_batches(ReadPages(settings.pages, settings.ocr, child), **_cpu())
     texts = pages.map_batches(NormaliseText(settings.text.max_characters), **_cpu())
     answers = texts.map_batches(ReadAnswers, fn_constructor_args=(model.load,), **_actors(settings.run))
     return answers.map_batches(Extract(schema, model.name, run_id), **_cpu())
@@ -149,18 +171,27 @@ def _blocks(todo: pa.Table) -> list[pa.Table]:
     return [todo.slice(begin, size).combine_chunks() for begin in range(0, len(todo), size)]
 
 
-def _parts(flow: Dataset, run: RunSettings, done: Callable[[pa.Table], None]) -> Iterator[pa.Table]:
-    """Finished documents in portions to publish: large ones, or what is there after a while."""
+def _publish(
+    flow: Dataset, run: RunSettings, write: Callable[[pa.Table], Any], done: Callable[[pa.Table], None]
+) -> None:
+    """Writes finished documents in portions: large ones, or what is there after a while."""
     waiting: list[pa.Table] = []
     since = time.monotonic()
-    for block in flow.iter_batches(batch_size=None, batch_format="pyarrow"):
-        waiting.append(block)
-        done(block)
-        if sum(map(len, waiting)) >= run.part_documents or time.monotonic() - since > run.part_seconds:
-            yield pa.concat_tables(waiting)
-            waiting, since = [], time.monotonic()
-    if waiting:
-        yield pa.concat_tables(waiting)
+
+    def flush() -> None:
+        if waiting:
+            write(pa.concat_tables(waiting))
+            waiting.clear()
+
+    try:
+        for block in flow.iter_batches(batch_size=None, batch_format="pyarrow"):
+            waiting.append(block)
+            done(block)
+            if sum(map(len, waiting)) >= run.part_documents or time.monotonic() - since > run.part_seconds:
+                flush()
+                since = time.monotonic()
+    finally:
+        flush()  # also when the run is interrupted, or fails: what is done is done
 
 
 def _report(summary: Summary, progress: Progress, begun: float, documents: pa.Table) -> None:
@@ -172,6 +203,7 @@ def _report(summary: Summary, progress: Progress, begun: float, documents: pa.Ta
 @contextmanager
 def _ray(run: RunSettings) -> Iterator[None]:
     """An embedded Ray that is gone afterwards, or a connection to a cluster."""
+    cleanup = ExitStack()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     logging.getLogger("ray").setLevel(logging.ERROR)
     # Finite retries can be set in no other way than the one that Ray 2.64 will take away (see pyproject.toml).
@@ -183,7 +215,10 @@ def _ray(run: RunSettings) -> Iterator[None]:
     else:
         # The model holds its CPUs for the whole run; reading pages must find one beside it even on a single core.
         cpus = max(os.cpu_count() or 1, run.model_actors * run.model_cpus + 1)
-        ray.init(num_cpus=cpus, include_dashboard=False, **common)
+        # Ray's logs are readable by everyone who may enter the folder they lie in: nobody else may enter this one.
+        place = None if len(gettempdir()) <= _LONGEST_TEMP else "/tmp"  # noqa: S108
+        folder = cleanup.enter_context(TemporaryDirectory(prefix="elmtex-", dir=place, ignore_cleanup_errors=True))
+        ray.init(num_cpus=cpus, include_dashboard=False, _temp_dir=folder, **common)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = DataContext.get_current()
     context.enable_progress_bars = False
@@ -192,6 +227,30 @@ def _ray(run: RunSettings) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+        cleanup.close()
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """SIGINT and SIGTERM raise KeyboardInterrupt once; from then on they end the process as they do by default."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+
+    def stop(*_: object) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    for number in numbers:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _reconcile(todo: pa.Table, warehouse: Warehouse, summary: Summary) -> None:

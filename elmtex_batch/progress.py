@@ -1,5 +1,6 @@
 """What a person sees of a run: one live line in a terminal, nothing in a cron log, and a summary at the end."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -9,6 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from elmtex_batch import pipeline
 
 
@@ -59,4 +62,20 @@ def print_summary(summary: "pipeline.Summary") -> None:
     }
     for name, value in facts.items():
         table.add_row(name, str(value))
+    Console().print(table)
+
+
+def print_ledger(ledger: "pa.Table") -> None:
+    """Counts of what an output folder holds on standard output; `ledger` as `Warehouse.ledger` gives it."""
+    rows = ledger.to_pylist()
+    groups = {
+        "state": Counter(row["status"] for row in rows),
+        "reason": Counter(code for row in rows for code in {reason["code"] for reason in row["reasons"]}),
+        "schema and model": Counter(f"{row['schema']}  {row['model']}" for row in rows),
+        "run": Counter(row["run_id"] for row in rows),
+    }
+    table = Table("", "", "documents", title=f"{len(rows)} documents", title_justify="left")
+    for group, counts in groups.items():
+        for i, (name, count) in enumerate(sorted(counts.items())):
+            table.add_row(group if i == 0 else "", name, str(count))
     Console().print(table)

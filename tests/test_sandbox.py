@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -77,8 +78,29 @@ def test_a_hanging_tesseract_costs_its_time_and_leaves_nothing_behind(
 
 
 def test_a_child_does_not_outlive_its_parent() -> None:
-    """Not even when nothing tells it to end."""
-    script = f"from elmtex_batch.sandbox import *; s = Sandbox({COMMAND!r}, PageSettings(), OcrSettings())\n"
-    script += "s.read(b'x'); import os, psutil; print(psutil.Process().children()[0].pid, flush=True); os._exit(9)"
-    child = int(subprocess.run([sys.executable, "-c", script], capture_output=True, check=False).stdout)
-    assert not psutil.pid_exists(child) or psutil.Process(child).wait(5) is None
+    """Nor does what it has started, although it hangs and nothing tells it to end."""
+    script = f"""
+import os, threading, time
+from elmtex_batch.sandbox import *
+sandbox = Sandbox({COMMAND!r}, PageSettings(), OcrSettings())
+sandbox.read(b'A man.')
+threading.Thread(target=sandbox.read, args=(b'FAULT hang',), daemon=True).start()
+time.sleep(1)
+print(sandbox._child._process.pid, flush=True)
+os._exit(9)
+"""
+    group = int(subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, check=False).stdout)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and alive(group):
+        time.sleep(0.1)
+    assert not alive(group)
+
+
+def alive(group: int) -> list[int]:
+    """The processes of a process group, but for zombies."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.pid)
+    return found

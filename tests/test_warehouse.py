@@ -1,3 +1,5 @@
+import resource
+import signal
 from pathlib import Path
 
 import duckdb
@@ -33,7 +35,7 @@ def documents(schema: Schema, *ids: str, run_id: str = "r1", model: str = "m") -
 
 
 def test_parts_are_read_by_duckdb_without_this_package(tmp_path: Path, schema: Schema) -> None:
-    Warehouse.create(str(tmp_path)).write_part(documents(schema, "a", "b"), schema)
+    Warehouse.create(str(tmp_path)).write_part(documents(schema, "a", "b"))
     query = f"""
         select d.doc_id, i.category, i.ordinal, d.text[i.start + 1 : i.end] = i.value, i.boxes[1].x1
         from '{tmp_path}/documents/*.parquet' d join '{tmp_path}/items/*.parquet' i using (doc_id) order by all
@@ -43,7 +45,7 @@ def test_parts_are_read_by_duckdb_without_this_package(tmp_path: Path, schema: S
 
 
 def test_pandas_reads_the_tables_too(tmp_path: Path, schema: Schema) -> None:
-    Warehouse.create(str(tmp_path)).write_part(documents(schema, "a"), schema)
+    Warehouse.create(str(tmp_path)).write_part(documents(schema, "a"))
     items = pd.read_parquet(tmp_path / "items")
     assert items["value"].tolist() == ["flu", "gout"] and items["boxes"][0][0]["x1"] == 3.0
     assert pd.read_parquet(tmp_path / "documents")["extraction"][0]["diagnosis"][1]["value"] == "gout"
@@ -51,22 +53,22 @@ def test_pandas_reads_the_tables_too(tmp_path: Path, schema: Schema) -> None:
 
 def test_the_same_part_again_replaces_itself(tmp_path: Path, schema: Schema) -> None:
     warehouse = Warehouse.create(str(tmp_path))
-    names = {warehouse.write_part(documents(schema, "a", "b"), schema) for _ in range(2)}
+    names = {warehouse.write_part(documents(schema, "a", "b")) for _ in range(2)}
     assert len(names) == len(list((tmp_path / "documents").iterdir())) == 1
     assert warehouse.count_run("r1") == {"a": ("extracted", 1), "b": ("extracted", 1)}
 
 
 def test_documents_are_done_per_schema_and_model(tmp_path: Path, schema: Schema) -> None:
     warehouse = Warehouse.create(str(tmp_path))
-    warehouse.write_part(documents(schema, "a"), schema)
-    warehouse.write_part(documents(schema, "b", model="other"), schema)
+    warehouse.write_part(documents(schema, "a"))
+    warehouse.write_part(documents(schema, "b", model="other"))
     assert warehouse.ids_done(schema, "m") == {"a"}
 
 
 def test_a_document_published_twice_in_a_run_is_noticed(tmp_path: Path, schema: Schema) -> None:
     warehouse = Warehouse.create(str(tmp_path))
-    warehouse.write_part(documents(schema, "a"), schema)
-    warehouse.write_part(documents(schema, "a", "b"), schema)
+    warehouse.write_part(documents(schema, "a"))
+    warehouse.write_part(documents(schema, "a", "b"))
     assert warehouse.count_run("r1")["a"] == ("extracted", 2)
 
 
@@ -80,3 +82,69 @@ def test_an_output_that_cannot_be_written_stops_the_run(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError):
         Warehouse.create(str(tmp_path / "file" / "out"))
+
+
+def ids(warehouse: Warehouse, table: str) -> list[tuple[object, ...]]:
+    return duckdb.connect().execute(f"select doc_id from '{warehouse.uri}/{table}/*.parquet' order by all").fetchall()
+
+
+def test_a_crash_between_the_tables_is_completed_at_the_next_start(tmp_path: Path, schema: Schema) -> None:
+    warehouse = Warehouse.create(str(tmp_path))
+    name = warehouse.write_part(documents(schema, "a"))
+    written = (tmp_path / "items" / name).read_bytes()
+    (tmp_path / "items" / name).unlink()
+    (tmp_path / "items" / "part-without-documents.parquet").write_bytes(written)
+    with warehouse.writing():
+        assert [path.name for path in (tmp_path / "items").iterdir()] == [name]
+        assert (tmp_path / "items" / name).read_bytes() == written
+
+
+def test_a_document_done_again_replaces_its_row_wherever_a_crash_came(tmp_path: Path, schema: Schema) -> None:
+    """Before anything was taken out, or when the old part and what was made from it are both still there."""
+    warehouse = Warehouse.create(str(tmp_path))
+    old = warehouse.write_part(documents(schema, "a", "b", "c"))
+    kept = (tmp_path / "documents" / old).read_bytes()
+    warehouse.write_part(documents(schema, "b", run_id="r2"))
+    warehouse.write_part(documents(schema, "b", model="other"))
+    warehouse.repair()
+    rows = sorted((row["doc_id"], row["model"], row["run_id"]) for row in warehouse.ledger().to_pylist())
+    assert rows == [("a", "m", "r1"), ("b", "m", "r2"), ("b", "other", "r1"), ("c", "m", "r1")]
+    (tmp_path / "documents" / old).write_bytes(kept)
+    warehouse.repair()
+    assert sorted((row["doc_id"], row["model"], row["run_id"]) for row in warehouse.ledger().to_pylist()) == rows
+    assert ids(warehouse, "documents") == [("a",), ("b",), ("b",), ("c",)]
+    assert len(ids(warehouse, "items")) == 8
+    before = sorted(tmp_path.rglob("*.parquet"))
+    warehouse.repair()
+    assert sorted(tmp_path.rglob("*.parquet")) == before
+
+
+def test_rejected_documents_can_be_done_again(tmp_path: Path, schema: Schema) -> None:
+    warehouse = Warehouse.create(str(tmp_path))
+    reason = [{"code": "timed_out", "stage": "pages", "page": None}]
+    rejected = documents(schema, "b").to_pylist()[0] | {"status": "rejected", "reasons": reason}
+    warehouse.write_part(documents(schema, "a"))
+    warehouse.write_part(pa.Table.from_pylist([rejected], records.documents_schema(schema)))
+    assert warehouse.ids_done(schema, "m") == {"a", "b"}
+    assert warehouse.ids_done(schema, "m", retried="timed_out") == {"a"}
+
+
+def test_two_runs_on_one_output_refuse_each_other(tmp_path: Path) -> None:
+    first, second = Warehouse.create(str(tmp_path)), Warehouse.create(str(tmp_path))
+    with first.writing(), pytest.raises(OutputError, match="another run"), second.writing():
+        pass
+    with second.writing():
+        pass
+
+
+def test_a_full_disk_publishes_nothing_half(tmp_path: Path, schema: Schema) -> None:
+    warehouse = Warehouse.create(str(tmp_path))
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limit[1]))
+    try:
+        with pytest.raises(OutputError, match="cannot write to the output folder: File too large"):
+            warehouse.write_part(documents(schema, "a"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert list((tmp_path / "documents").iterdir()) == []

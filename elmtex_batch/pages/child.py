@@ -9,6 +9,8 @@ import os
 import resource
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable
 from typing import BinaryIO
 
@@ -29,6 +31,7 @@ Read = Callable[[bytes, PageSettings, OcrSettings, Callable[[], None]], Document
 
 def serve(read: Read) -> None:
     """Answers until the parent closes the pipe."""
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     questions, answers = _pipes()
     _, content = receive(questions)
     settings = json.loads(content)
@@ -82,6 +85,13 @@ def _pipes() -> tuple[BinaryIO, BinaryIO]:
     for number in (0, 1, 2):
         os.dup2(nothing, number)
     return questions, answers
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process and all that it has started once its parent is gone; when idle, the closed pipe does it."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.killpg(0, signal.SIGKILL)
 
 
 def _limit(what: int, most: int) -> None:

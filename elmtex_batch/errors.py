@@ -37,6 +37,12 @@ class OutputError(ElmtexError):
     exit_code = 6
 
 
+class RunFailed(ElmtexError):
+    """Something around the documents failed: a worker could not be started, say, or a node went away for good."""
+
+    exit_code = 8
+
+
 class ReconciliationError(ElmtexError):
     """The published rows do not account for every input exactly once."""
 

@@ -31,3 +31,13 @@ class PatternReader:
             for match in pattern.finditer(text)
         ]
         return Answer(tuple(sorted(spans, key=lambda span: span.start)))
+
+
+class QuotingReader:
+    """A `Reader` that fails, and quotes in its error what it was reading, as careless libraries do."""
+
+    name = "quoting-reader"
+
+    def read(self, texts: Sequence[str]) -> list[Answer]:
+        """See `Reader.read`."""
+        raise ValueError(" ".join(texts))

@@ -19,11 +19,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset
+from ray.exceptions import RayError
 from ray.util.annotations import RayDeprecationWarning
 
 from elmtex_batch.bases import resolve_base
 from elmtex_batch.choice import choose_model
-from elmtex_batch.errors import ReconciliationError
+from elmtex_batch.errors import ReconciliationError, RunFailed
 from elmtex_batch.inputs import build_manifest, list_sources
 from elmtex_batch.pages.ocr import check_tesseract
 from elmtex_batch.reader import Reader, load_reader
@@ -225,9 +226,17 @@ def _ray(run: RunSettings) -> Iterator[None]:
     context.max_errored_blocks = 0
     try:
         yield
+    except RayError as error:
+        # Its message may hold whatever a library said, of a document too.
+        raise RunFailed(f"the run failed in Ray ({_kinds(error)}); start it again to go on") from None
     finally:
         ray.shutdown()
         cleanup.close()
+
+
+def _kinds(error: BaseException | None) -> str:
+    """The types of an error and of what caused it."""
+    return f"{type(error).__name__}, {_kinds(error.__cause__)}" if error and error.__cause__ else type(error).__name__
 
 
 @contextmanager

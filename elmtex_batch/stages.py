@@ -66,13 +66,8 @@ class ReadAnswers:
 
     def __call__(self, table: pa.Table) -> pa.Table:
         rows = table.to_pylist()
-        answers = self._read([row["text"] for row in rows])
-        found = [
-            _rejected({**row, "answer": None}, Code.MODEL_FAILED)
-            if answer is None
-            else {**row, "answer": records.encode_answer(answer)}
-            for row, answer in zip(rows, answers, strict=True)
-        ]
+        answers = iter(self._read([row["text"] for row in rows if row["text"]]))
+        found = [_answered(row, next(answers)) if row["text"] else {**row, "answer": None} for row in rows]
         return pa.Table.from_pylist(found, records.ANSWERS)
 
     def _read(self, texts: Sequence[str]) -> list[Answer | None]:
@@ -133,6 +128,12 @@ def _contained(function: Callable[[Row], Row], row: Row, schema: pa.Schema) -> R
     except Exception:  # noqa: BLE001 - the promise: a document never stops the run
         nothing: Row = {field.name: [] if pa.types.is_list(field.type) else None for field in schema}
         return _rejected({**nothing, **row, "pages": [], "text": ""}, Code.INTERNAL_ERROR)
+
+
+def _answered(row: Row, answer: Answer | None) -> Row:
+    if answer is None:
+        return _rejected({**row, "answer": None}, Code.MODEL_FAILED)
+    return {**row, "answer": records.encode_answer(answer)}
 
 
 def _rejected(row: Row, code: Code) -> Row:

@@ -6,28 +6,19 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from elmtex_batch.cli import main
-from elmtex_batch.fakes import PatternReader
+from elmtex_batch.fakes import PatternReader, QuotingReader
 from elmtex_batch.pipeline import Model, convert
-from elmtex_batch.reader import Answer
 from elmtex_batch.reasons import Code
 from elmtex_batch.settings import OcrSettings, PageSettings, Settings
 from elmtex_batch.warehouse import Warehouse
 
 FAULTY = (sys.executable, str(Path(__file__).with_name("faulty_child.py")))
 CANARY = "Kanarienvogel"
-
-
-class ChattyReader(PatternReader):
-    """Fails, and quotes what it was reading."""
-
-    def read(self, texts: Sequence[str]) -> list[Answer]:
-        raise ValueError(texts[0])
 
 
 def rows(out: Path) -> list[tuple[str, str, str]]:
@@ -107,7 +98,7 @@ def test_nothing_of_a_document_is_shown_and_nobody_else_may_read_it(
     folder.mkdir()
     (folder / f"{CANARY}.txt").write_text(f"Frau {CANARY}, 50 Jahre.", encoding="utf-8")
     (folder / f"{CANARY}.pdf").write_bytes(b"%PDF-1.4 " + CANARY.encode())
-    monkeypatch.setattr(Model, "from_settings", classmethod(lambda cls, *_: cls("fake", ChattyReader)))
+    monkeypatch.setattr(Model, "from_settings", classmethod(lambda cls, *_: cls("fake", QuotingReader)))
     assert main(["convert", str(folder), "--out", str(out)]) == 0
     assert [(state, code) for _, state, code in rows(out)] in (
         [("rejected", "model_failed"), ("rejected", "damaged")],

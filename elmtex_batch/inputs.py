@@ -1,8 +1,9 @@
 """What is to be converted: files, folders, globs and lists, on any filesystem that pyarrow opens, as a manifest."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -16,26 +17,42 @@ from elmtex_batch.reasons import Code, Reason
 from elmtex_batch.records import Row
 from elmtex_batch.settings import PageSettings
 
+Known = Mapping[tuple[str, int, int | None], str]
+"""Path, size and time of modification of files that earlier runs have read -> doc_id."""
 _CHUNK = 1 << 20
 _GLOB = "*?["
 
 
-def list_sources(inputs: Sequence[str]) -> list[str]:
-    """All files that `inputs` name, sorted, each once; local ones as absolute paths, others as URIs.
+@dataclass(frozen=True, slots=True, order=True)
+class Source:
+    """A file as it was listed: `path` is absolute or a URI, `modified` in nanoseconds, None where it is not known.
+
+    `code` tells why it is not to be opened.
+    """
+
+    path: str
+    size: int = 0
+    modified: int | None = None
+    code: Code | None = None
+
+
+def list_sources(inputs: Sequence[str]) -> list[Source]:
+    """All files that `inputs` name, sorted, each once.
 
     An input is a file, a folder (taken with all that is below), a glob (`**` crosses folders), or `@list.txt`, a file
-    with one input a line. Hidden files and folders below a folder are left out.
+    with one input a line. Hidden files and folders below a folder are left out. What is found below a folder and is no
+    file, or a link to something elsewhere, is listed with a code.
 
     Raises:
         InputMissing: an input names no file at all.
     """
-    found: set[str] = set()
+    found: dict[str, Source] = {}
     for spec in _spelled_out(inputs):
         sources = list(_expand(spec))
         if not sources:
             raise InputMissing("an input matches no file; check its spelling, or the list file that names it")
-        found.update(sources)
-    return sorted(found)
+        found.update((source.path, source) for source in sources)
+    return [found[path] for path in sorted(found)]
 
 
 def read_bytes(source: str) -> bytes:
@@ -49,19 +66,35 @@ def read_bytes(source: str) -> bytes:
         return bytes(stream.read())
 
 
-def build_manifest(sources: Sequence[str], settings: PageSettings) -> pa.Table:
-    """One row per distinct content: `doc_id` is its SHA-256, `sources` are all files that hold it.
+def hash_sources(sources: Sequence[Source], settings: PageSettings, known: Known | None = None) -> pa.Table:
+    """One row per source (`records.FILES`): `doc_id` is the SHA-256 of its content.
 
-    A file that cannot be read is a document of its own, with an id made from its name.
+    Those that `known` has with the same size and time are not read again. A file that cannot be read is a document of
+    its own, with an id made from its name.
     """
     with ThreadPoolExecutor(max_workers=8) as pool:
-        rows = list(pool.map(partial(_describe, settings=settings), sources))
+        rows = list(pool.map(partial(_describe, settings=settings, known=known or {}), sources))
+    return pa.Table.from_pylist(rows, records.FILES)
+
+
+def documents_of(files: pa.Table) -> pa.Table:
+    """One row per distinct content (`records.MANIFEST`), with all its sources."""
     documents: dict[str, Row] = {}
-    for row in rows:
-        known = documents.setdefault(row["doc_id"], row)
-        if known is not row:
-            known["sources"] += row["sources"]
+    for row in files.to_pylist():
+        reasons = records.encode_reasons([Reason(Code(row["code"]))]) if row["code"] else []
+        document = {"doc_id": row["doc_id"], "sources": [], "size": row["size"], "reasons": reasons}
+        documents.setdefault(row["doc_id"], document)["sources"].append(row["source"])
     return pa.Table.from_pylist(list(documents.values()), records.MANIFEST)
+
+
+def known_of(files: pa.Table) -> Known:
+    """What earlier runs found, for `hash_sources`."""
+    columns = (files[name].to_pylist() for name in ("source", "size", "modified", "doc_id", "code"))
+    return {
+        (source, size, modified): doc_id
+        for source, size, modified, doc_id, code in zip(*columns, strict=True)
+        if modified is not None and code is None
+    }
 
 
 def _spelled_out(inputs: Iterable[str]) -> Iterator[str]:
@@ -76,20 +109,30 @@ def _spelled_out(inputs: Iterable[str]) -> Iterator[str]:
         yield from (line.strip() for line in lines if line.strip())
 
 
-def _expand(spec: str) -> Iterator[str]:
+def _expand(spec: str) -> Iterator[Source]:
     filesystem, path = _open(spec)
     prefix = "" if isinstance(filesystem, fs.LocalFileSystem) else f"{filesystem.type_name}://"
     info = filesystem.get_file_info(path)
     if info.type == fs.FileType.File:
-        yield prefix + path
+        yield _listed(prefix, info)
         return
     # A name that exists is taken as it is, so that "scan [1].pdf" is no pattern.
     pattern = path if info.type == fs.FileType.NotFound and any(c in path for c in _GLOB) else None
     base = _fixed_part(path) if pattern else path
     selector = fs.FileSelector(base, recursive=True, allow_not_found=True)
     for entry in filesystem.get_file_info(selector):
-        if entry.type == fs.FileType.File and not _hidden(entry.path, base) and _matches(entry.path, pattern):
-            yield prefix + entry.path
+        listed = entry.type != fs.FileType.Directory and not _hidden(entry.path, base)
+        if listed and _matches(entry.path, pattern):
+            yield _listed(prefix, entry, base)
+
+
+def _listed(prefix: str, info: fs.FileInfo, base: str | None = None) -> Source:
+    code = None
+    if info.type != fs.FileType.File:  # a pipe, a device, a link to nothing
+        code = Code.NOT_A_FILE
+    elif base and not prefix and Path(base).resolve() not in Path(info.path).resolve().parents:
+        code = Code.OUTSIDE_OF_INPUT
+    return Source(prefix + info.path, info.size or 0, info.mtime_ns, code)
 
 
 def _open(spec: str) -> tuple[fs.FileSystem, str]:
@@ -124,15 +167,24 @@ def _hidden(path: str, base: str) -> bool:
     return any(part.startswith(".") for part in path.removeprefix(base).split("/"))
 
 
-def _describe(source: str, settings: PageSettings) -> Row:
+def _describe(source: Source, settings: PageSettings, known: Known) -> Row:
+    row = {"source": source.path, "size": source.size, "modified": source.modified, "code": None}
+    if source.code:
+        return {**row, "doc_id": _id_of_name(source), "code": source.code.value}
+    if doc_id := known.get((source.path, source.size, source.modified)):
+        return {**row, "doc_id": doc_id}
     try:
-        doc_id, size = _hash(source)
+        doc_id, size = _hash(source.path)
+    except FileNotFoundError:
+        return {**row, "doc_id": _id_of_name(source), "code": Code.VANISHED.value}
     except OSError:
-        name = hashlib.sha256(b"unreadable\0" + source.encode("utf-8", "surrogateescape")).hexdigest()
-        return _row(name, source, 0, Code.UNREADABLE)
-    if size == 0:
-        return _row(doc_id, source, size, Code.EMPTY_FILE)
-    return _row(doc_id, source, size, Code.FILE_TOO_LARGE if size > settings.max_file_mb * 1e6 else None)
+        return {**row, "doc_id": _id_of_name(source), "code": Code.UNREADABLE.value}
+    too_large = Code.FILE_TOO_LARGE.value if size > settings.max_file_mb * 1e6 else None
+    return {**row, "doc_id": doc_id, "size": size, "code": too_large if size else Code.EMPTY_FILE.value}
+
+
+def _id_of_name(source: Source) -> str:
+    return hashlib.sha256(b"unreadable\0" + source.path.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _hash(source: str) -> tuple[str, int]:
@@ -143,8 +195,3 @@ def _hash(source: str) -> tuple[str, int]:
             digest.update(chunk)
             size += len(chunk)
     return digest.hexdigest(), size
-
-
-def _row(doc_id: str, source: str, size: int, code: Code | None) -> Row:
-    reasons = records.encode_reasons([Reason(code)]) if code else []
-    return {"doc_id": doc_id, "sources": [source], "size": size, "reasons": reasons}

@@ -25,7 +25,7 @@ from ray.util.annotations import RayDeprecationWarning
 from elmtex_batch.bases import resolve_base
 from elmtex_batch.choice import choose_model
 from elmtex_batch.errors import ReconciliationError, RunFailed
-from elmtex_batch.inputs import build_manifest, list_sources
+from elmtex_batch.inputs import documents_of, hash_sources, known_of, list_sources
 from elmtex_batch.pages.ocr import check_tesseract
 from elmtex_batch.reader import Reader, load_reader
 from elmtex_batch.reasons import Code
@@ -122,11 +122,14 @@ def convert(
     warehouse = Warehouse.create(out)
     check_tesseract(settings.ocr)
     model = model or Model.from_settings(settings, schema)
-    manifest = build_manifest(sources, settings.pages)
     with warehouse.writing():
+        known = {} if settings.run.rehash else known_of(warehouse.files())
+        files = hash_sources(sources, settings.pages, known)
+        manifest = documents_of(files)
         todo = manifest.filter(pc.invert(_is_in(manifest["doc_id"], warehouse.ids_done(schema, model.name, retried))))
         summary = Summary(_new_run_id(), len(sources), len(manifest), len(manifest) - len(todo))
         progress(summary)
+        warehouse.write_files(files, summary.run_id)
         if len(todo):
             with _ray(settings.run), _stopped_by_signals():
                 flow = build(todo, settings, schema, model, summary.run_id, child)

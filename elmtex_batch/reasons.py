@@ -22,6 +22,10 @@ class Code(StrEnum):
     """What went wrong. The stage a code belongs to is fixed in `STAGE_OF`."""
 
     UNREADABLE = "unreadable"
+    VANISHED = "vanished"
+    CHANGED = "changed"
+    NOT_A_FILE = "not_a_file"
+    OUTSIDE_OF_INPUT = "outside_of_input"
     EMPTY_FILE = "empty_file"
     FILE_TOO_LARGE = "file_too_large"
     UNSUPPORTED_TYPE = "unsupported_type"
@@ -52,7 +56,10 @@ class Code(StrEnum):
 
 
 _STAGES: dict[Stage, tuple[Code, ...]] = {
-    Stage.INPUT: (Code.UNREADABLE, Code.EMPTY_FILE, Code.FILE_TOO_LARGE, Code.UNSUPPORTED_TYPE),
+    Stage.INPUT: (
+        Code.UNREADABLE, Code.VANISHED, Code.CHANGED, Code.NOT_A_FILE, Code.OUTSIDE_OF_INPUT, Code.EMPTY_FILE,
+        Code.FILE_TOO_LARGE, Code.UNSUPPORTED_TYPE,
+    ),
     Stage.PAGES: (
         Code.ENCRYPTED, Code.DAMAGED, Code.NO_PAGES, Code.TOO_MANY_PAGES, Code.PAGE_TOO_LARGE, Code.PAGE_DAMAGED,
         Code.READER_CRASHED, Code.TIMED_OUT, Code.OUT_OF_MEMORY,

@@ -42,6 +42,16 @@ _SPAN = pa.struct([("category", pa.string()), ("start", pa.int32()), ("end", pa.
 _UNGROUNDED = pa.struct([("category", pa.string()), ("value", pa.string()), ("score", pa.float64())])
 _ANSWER = pa.struct([("spans", pa.list_(_SPAN)), ("ungrounded", pa.list_(_UNGROUNDED)), ("cut_short", pa.bool_())])
 
+FILES = pa.schema(
+    [
+        ("source", pa.string()),
+        ("size", pa.int64()),
+        ("modified", pa.int64()),
+        ("doc_id", pa.string()),
+        ("code", pa.string()),
+    ]
+)
+"""One row per input file of a run, as kept in `manifests/`; `modified` in nanoseconds."""
 MANIFEST = pa.schema(
     [
         ("doc_id", pa.string()),

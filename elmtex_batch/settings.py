@@ -87,6 +87,8 @@ class RunSettings(Section):
     """CPU threads of each model actor; on a GPU each actor takes one GPU as well."""
     batch_documents: PositiveInt = 16
     """Documents a model actor receives at a time."""
+    rehash: bool = False
+    """Read every input to know its content, also where path, size and time say that it is unchanged."""
     part_documents: PositiveInt = 500
     part_seconds: PositiveFloat = 300.0
     """A Parquet part is published when it holds so many documents, or is so old."""

@@ -1,5 +1,6 @@
 """The stages of the flow: Arrow table in, Arrow table out, one row per document; none raises for a bad document."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -36,8 +37,11 @@ class ReadPages:
             return {**row, "media_type": None, "pages": []}
         try:
             data = read_bytes(row["sources"][0])
-        except OSError:
-            return _rejected({**row, "media_type": None, "pages": []}, Code.UNREADABLE)
+        except OSError as error:
+            code = Code.VANISHED if isinstance(error, FileNotFoundError) else Code.UNREADABLE
+            return _rejected({**row, "media_type": None, "pages": []}, code)
+        if hashlib.sha256(data).hexdigest() != row["doc_id"]:
+            return _rejected({**row, "media_type": None, "pages": []}, Code.CHANGED)
         return {**row, **sandbox(self.command, self.pages, self.ocr).read(data)}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import reduce
-from typing import Self
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,7 +23,7 @@ from elmtex_batch.errors import InputMissing, OutputError
 from elmtex_batch.reasons import Code
 from elmtex_batch.schema import Schema
 
-DOCUMENTS, ITEMS = "documents", "items"
+DOCUMENTS, ITEMS, MANIFESTS = "documents", "items", "manifests"
 _KEY = ["doc_id", "schema", "model"]
 """Of a document's rows with the same key, that of the last run counts."""
 _LOCK = ".lock"
@@ -46,7 +46,7 @@ class Warehouse:
         warehouse = cls(uri)
         with _told():
             filesystem, root = warehouse._open()
-            for table in (DOCUMENTS, ITEMS):
+            for table in (DOCUMENTS, ITEMS, MANIFESTS):
                 filesystem.create_dir(f"{root}/{table}", recursive=True)
         return warehouse
 
@@ -98,6 +98,21 @@ class Warehouse:
         name = self._write(DOCUMENTS, documents)
         self._write(ITEMS, items_of(documents), name)
         return name
+
+    def write_files(self, files: pa.Table, run_id: str) -> None:
+        """Keeps, of a run's list of input files (`records.FILES`), those that no earlier run had listed alike."""
+        known = set(_tuples(self.files()))
+        new = files.filter(pa.array([file not in known for file in _tuples(files)], pa.bool_()))
+        if len(new):
+            self._write(MANIFESTS, new, f"{run_id}.parquet")
+
+    def files(self) -> pa.Table:
+        """The input files of all runs, the last ones last."""
+        filesystem, root = self._open()
+        infos = filesystem.get_file_info(fs.FileSelector(f"{root}/{MANIFESTS}", allow_not_found=True))
+        names = sorted(info.base_name for info in infos if info.base_name.endswith(".parquet"))
+        tables = [self._read(MANIFESTS, name) for name in names if not name.startswith(".")]
+        return pa.concat_tables([records.FILES.empty_table(), *tables])
 
     def repair(self) -> None:
         """Completes what a crash has left: parts without their items, and rows that a later run has replaced."""
@@ -237,6 +252,10 @@ def _replaced_rows(batches: Sequence[tuple[str, pa.RecordBatch]]) -> dict[str, s
     for row in rows.slice(1).filter(reduce(pc.and_, repeats)).select(["part", "row"]).to_pylist():
         replaced.setdefault(row["part"], set()).add(row["row"])
     return replaced
+
+
+def _tuples(table: pa.Table) -> Iterator[tuple[Any, ...]]:
+    return zip(*(column.to_pylist() for column in table.columns), strict=True)
 
 
 @contextmanager

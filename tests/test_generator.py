@@ -19,7 +19,7 @@ from elmtex_batch.generator.asking import trained_format
 from elmtex_batch.generator.decoding import Completion, decode
 from elmtex_batch.generator.generator import Generator
 from elmtex_batch.generator.sequences import Sequences
-from elmtex_batch.inputs import build_manifest
+from elmtex_batch.inputs import documents_of, hash_sources, list_sources
 from elmtex_batch.models import LanguageModel
 from elmtex_batch.pipeline import Summary
 from elmtex_batch.reader import Answer, load_reader
@@ -174,7 +174,7 @@ def test_a_context_too_small_for_the_prompt_is_refused(llama: str) -> None:
 def extract(texts: Sequence[str], folder: Path, reader: Generator) -> tuple[list[dict[str, Any]], Summary]:
     for i, text in enumerate(texts):
         (folder / f"{i}.txt").write_text(text, encoding="utf-8")
-    table: pa.Table = build_manifest([str(folder / f"{i}.txt") for i in range(len(texts))], PageSettings())
+    table: pa.Table = documents_of(hash_sources(list_sources([str(folder)]), PageSettings()))
     stages = (
         ReadPages(PageSettings(), OcrSettings()), NormaliseText(10_000), ReadAnswers(lambda: reader),
         Extract(SCHEMA, reader.name, "run"),

@@ -1,10 +1,13 @@
 import hashlib
+import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from elmtex_batch.errors import InputMissing
-from elmtex_batch.inputs import build_manifest, list_sources, read_bytes
+from elmtex_batch.inputs import Source, documents_of, hash_sources, known_of, list_sources, read_bytes
 from elmtex_batch.settings import PageSettings
 
 
@@ -17,8 +20,14 @@ def archive(tmp_path: Path) -> Path:
     return tmp_path / "archive"
 
 
-def names(sources: list[str], archive: Path) -> list[str]:
-    return [str(Path(source).relative_to(archive)) for source in sources]
+def names(sources: Sequence[Source | str], archive: Path) -> list[str]:
+    paths = [source.path if isinstance(source, Source) else source for source in sources]
+    return [str(Path(path).relative_to(archive)) for path in paths]
+
+
+def manifest_of(sources: Sequence[Source], settings: PageSettings | None = None) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = documents_of(hash_sources(sources, settings or PageSettings())).to_pylist()
+    return rows
 
 
 def test_a_folder_is_taken_whole_without_hidden_files(archive: Path) -> None:
@@ -47,7 +56,7 @@ def test_a_list_file_names_inputs_and_repeats_count_once(archive: Path, tmp_path
 
 def test_a_filesystem_uri_is_opened(archive: Path) -> None:
     sources = list_sources([f"file://{archive}/b"])
-    assert [read_bytes(source) for source in sources] == [b"two", b"one"]
+    assert [read_bytes(source.path) for source in sources] == [b"two", b"one"]
 
 
 @pytest.mark.parametrize("spec", ["nothing.pdf", "*.docx", "@no_list.txt", "gopher://x/y"])
@@ -58,7 +67,7 @@ def test_inputs_that_name_no_file_stop_the_run_without_naming_them(archive: Path
 
 
 def test_equal_contents_are_one_document_with_several_sources(archive: Path) -> None:
-    manifest = build_manifest(list_sources([str(archive)]), PageSettings()).to_pylist()
+    manifest = manifest_of(list_sources([str(archive)]))
     by_id = {row["doc_id"]: names(row["sources"], archive) for row in manifest}
     assert by_id == {
         hashlib.sha256(b"one").hexdigest(): ["a.txt", "b/d [1].txt"],
@@ -69,10 +78,34 @@ def test_equal_contents_are_one_document_with_several_sources(archive: Path) -> 
 def test_what_cannot_be_read_is_a_document_with_a_reason(archive: Path) -> None:
     (archive / "empty.pdf").touch()
     (archive / "big.txt").write_text("x" * 2000)
-    sources = [*list_sources([str(archive)]), str(archive / "gone.pdf")]
-    manifest = build_manifest(sources, PageSettings(max_file_mb=0.001)).to_pylist()
+    sources = [*list_sources([str(archive)]), Source(str(archive / "gone.pdf"))]
+    manifest = manifest_of(sources, PageSettings(max_file_mb=0.001))
     reasons = {Path(row["sources"][0]).name: [reason["code"] for reason in row["reasons"]] for row in manifest}
     assert reasons["empty.pdf"] == ["empty_file"]
     assert reasons["big.txt"] == ["file_too_large"]
-    assert reasons["gone.pdf"] == ["unreadable"]
+    assert reasons["gone.pdf"] == ["vanished"]
     assert reasons["a.txt"] == []
+
+
+def test_pipes_and_links_out_of_the_folder_are_listed_and_never_opened(archive: Path, tmp_path: Path) -> None:
+    os.mkfifo(archive / "pipe.pdf")
+    (tmp_path / "secret.txt").write_text("elsewhere")
+    (archive / "link.txt").symlink_to(tmp_path / "secret.txt")
+    (archive / "inner.txt").symlink_to(archive / "a.txt")
+    rows = manifest_of(list_sources([str(archive)]))
+    reasons = {name: [r["code"] for r in row["reasons"]] for row in rows for name in names(row["sources"], archive)}
+    assert reasons["pipe.pdf"] == ["not_a_file"] and reasons["link.txt"] == ["outside_of_input"]
+    assert reasons["inner.txt"] == reasons["a.txt"] == []
+
+
+def test_files_that_are_unchanged_are_not_read_again(archive: Path) -> None:
+    first = hash_sources(list_sources([str(archive)]), PageSettings())
+    for path in (archive / "a.txt", archive / "b" / "c.pdf"):
+        before = path.stat()
+        path.write_text("six")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    os.utime(archive / "b" / "c.pdf")
+    again = hash_sources(list_sources([str(archive)]), PageSettings(), known_of(first)).to_pylist()
+    found = dict(zip(names([row["source"] for row in again], archive), (row["doc_id"] for row in again), strict=True))
+    assert found["a.txt"] == hashlib.sha256(b"one").hexdigest()  # not noticed: same size, same time
+    assert found["b/c.pdf"] == hashlib.sha256(b"six").hexdigest()

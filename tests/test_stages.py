@@ -8,7 +8,7 @@ import pytest
 
 from elmtex_batch import stages
 from elmtex_batch.fakes import PatternReader
-from elmtex_batch.inputs import build_manifest
+from elmtex_batch.inputs import documents_of, hash_sources, list_sources
 from elmtex_batch.reader import Answer
 from elmtex_batch.schema import Schema
 from elmtex_batch.settings import OcrSettings, PageSettings
@@ -31,7 +31,7 @@ def flow(
 ) -> dict[str, dict[str, object]]:
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
-    table = build_manifest([str(folder / name) for name in texts], PageSettings())
+    table = documents_of(hash_sources(list_sources([str(folder / name) for name in texts]), PageSettings()))
     for stage in (
         ReadPages(PageSettings(), OcrSettings()),
         NormaliseText(max_characters),
@@ -69,3 +69,14 @@ def test_an_unforeseen_error_is_a_reason_and_quotes_nothing(
     assert row["status"] == "rejected" and codes(row) == ["internal_error"]
     assert row["schema"] == "elmtex/1" and row["run_id"] == "run"
     assert "45" not in "".join(capfd.readouterr())
+
+
+def test_a_file_that_changes_or_vanishes_after_it_was_listed_is_a_row(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("changed.txt", "gone.txt")]
+    for path in paths:
+        path.write_text(path.name)
+    table = documents_of(hash_sources(list_sources([str(tmp_path)]), PageSettings()))
+    paths[0].write_text("other")
+    paths[1].unlink()
+    rows = ReadPages(PageSettings(), OcrSettings())(table).to_pylist()
+    assert [codes(row) for row in rows] == [["changed"], ["vanished"]]

@@ -7,9 +7,9 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from tempfile import TemporaryDirectory, gettempdir
@@ -26,56 +26,21 @@ from elmtex_batch.bases import resolve_base
 from elmtex_batch.choice import choose_model
 from elmtex_batch.errors import ReconciliationError, RunFailed
 from elmtex_batch.inputs import documents_of, hash_sources, known_of, list_sources
+from elmtex_batch.keys import text_key
 from elmtex_batch.pages.ocr import check_tesseract
 from elmtex_batch.reader import Reader, load_reader
-from elmtex_batch.reasons import Code
+from elmtex_batch.reasons import Code, is_of_model
 from elmtex_batch.sandbox import CHILD
 from elmtex_batch.schema import Schema, load_schema
 from elmtex_batch.settings import RunSettings, Settings
-from elmtex_batch.stages import Extract, NormaliseText, ReadAnswers, ReadPages
+from elmtex_batch.stages import Extract, LoadTexts, NormaliseText, ReadAnswers, ReadPages
+from elmtex_batch.summary import Summary
 from elmtex_batch.warehouse import Warehouse
 
 _LONGEST_TEMP = 30
 """Characters of a temporary folder's path that leave room for those of Ray's sockets, which may have 107."""
 
-Progress = Callable[["Summary"], None]
-
-
-@dataclass
-class Summary:
-    """How a run stands, or ended. Carries counts only."""
-
-    run_id: str
-    sources: int = 0
-    documents: int = 0
-    """Distinct contents among the sources."""
-    skipped: int = 0
-    """Documents that an earlier run published with the same schema and model."""
-    pages: int = 0
-    seconds: float = 0.0
-    statuses: dict[str, int] = field(default_factory=dict)
-    reasons: dict[str, int] = field(default_factory=dict)
-    """Documents by reason code; a document may have several."""
-    values: int = 0
-    values_ungrounded: int = 0
-    """Values that do not stand in their document's text; only a generator in paper format writes any."""
-
-    @property
-    def done(self) -> int:
-        return sum(self.statuses.values())
-
-    def add(self, documents: pa.Table) -> None:
-        """Counts published rows in."""
-        for status in documents["status"].to_pylist():
-            self.statuses[status] = self.statuses.get(status, 0) + 1
-        for reasons in documents["reasons"].to_pylist():
-            for code in {reason["code"] for reason in reasons}:
-                self.reasons[code] = self.reasons.get(code, 0) + 1
-        self.pages += pc.sum(pc.list_value_length(documents["pages"])).as_py() or 0
-        for category in documents["extraction"].type:
-            starts = pc.struct_field(pc.list_flatten(pc.struct_field(documents["extraction"], category.name)), "start")
-            self.values += len(starts)
-            self.values_ungrounded += starts.null_count
+Progress = Callable[[Summary], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,30 +91,50 @@ def convert(
         known = {} if settings.run.rehash else known_of(warehouse.files())
         files = hash_sources(sources, settings.pages, known)
         manifest = documents_of(files)
-        todo = manifest.filter(pc.invert(_is_in(manifest["doc_id"], warehouse.ids_done(schema, model.name, retried))))
+        key = text_key(settings)
+        todo = manifest.filter(
+            pc.invert(_is_in(manifest["doc_id"], warehouse.ids_done(schema, model.name, key, retried)))
+        )
+        stored = {} if retried and not is_of_model(retried) else warehouse.texts_with(key)
         summary = Summary(_new_run_id(), len(sources), len(manifest), len(manifest) - len(todo))
         progress(summary)
         warehouse.write_files(files, summary.run_id)
         if len(todo):
             with _ray(settings.run), _stopped_by_signals():
-                flow = build(todo, settings, schema, model, summary.run_id, child)
-                _publish(flow, settings.run, warehouse.write_part, partial(_report, summary, progress, begun))
+                texts = _texts(todo, stored, warehouse, settings, child)
+                flow = build(texts, settings, schema, model, summary.run_id)
+                _publish(flow, settings.run, warehouse.write_results, partial(_report, summary, progress, begun))
             _reconcile(todo, warehouse, summary)
-        if retried:
             warehouse.drop_replaced()
     summary.seconds = time.monotonic() - begun
     return summary
 
 
-def build(
-    todo: pa.Table, settings: Settings, schema: Schema, model: Model, run_id: str, child: tuple[str, ...] = CHILD
-) -> Dataset:
-    """Documents in, one row per document out, in the order the data flows."""
-    documents = ray.data.from_arrow(_blocks(todo))
-    pages = documents.map_batches(ReadPages(settings.pages, settings.ocr, child), **_cpu())
-    texts = pages.map_batches(NormaliseText(settings.text.max_characters), **_cpu())
+def build(texts: Dataset, settings: Settings, schema: Schema, model: Model, run_id: str) -> Dataset:
+    """Texts in, one row per document out."""
     answers = texts.map_batches(ReadAnswers, fn_constructor_args=(model.load,), **_actors(settings.run))
-    return answers.map_batches(Extract(schema, model.name, run_id), **_cpu())
+    return answers.map_batches(Extract(schema, model.name, run_id, text_key(settings)), **_cpu())
+
+
+def _texts(
+    todo: pa.Table, stored: Mapping[str, str], warehouse: Warehouse, settings: Settings, child: tuple[str, ...]
+) -> Dataset:
+    """Documents in, their texts out: those that were published before from there, all others from their files."""
+    part = pa.array([stored.get(doc_id) for doc_id in todo["doc_id"].to_pylist()], pa.string())
+    known = pc.is_valid(part)
+    flows = []
+    if fresh := _blocks(todo.filter(pc.invert(known))):
+        pages = ray.data.from_arrow(fresh).map_batches(ReadPages(settings.pages, settings.ocr, child), **_cpu())
+        flows.append(pages.map_batches(NormaliseText(settings.text.max_characters), **_cpu()))
+    if again := _by_part(todo.append_column("part", part).filter(known)):
+        flows.append(ray.data.from_arrow(again).map_batches(LoadTexts(warehouse), **_cpu()))
+    return flows[0].union(flows[1]) if len(flows) > 1 else flows[0]
+
+
+def _by_part(documents: pa.Table) -> list[pa.Table]:
+    """A block for each part of `texts/`, so that it is read once."""
+    parts = sorted(set(documents["part"].to_pylist()))
+    return [documents.filter(pc.equal(documents["part"], part)).combine_chunks() for part in parts]
 
 
 def _cpu() -> dict[str, Any]:
@@ -209,6 +194,7 @@ def _ray(run: RunSettings) -> Iterator[None]:
     """An embedded Ray that is gone afterwards, or a connection to a cluster."""
     cleanup = ExitStack()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it warns of every actor that may be started again
     logging.getLogger("ray").setLevel(logging.ERROR)
     # Finite retries can be set in no other way than the one that Ray 2.64 will take away (see pyproject.toml).
     warnings.filterwarnings("ignore", category=RayDeprecationWarning)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from elmtex_batch import pipeline
+    from elmtex_batch.summary import Summary
 
 
 @contextmanager
@@ -26,7 +27,7 @@ def live_progress() -> "Iterator[pipeline.Progress]":
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=None, pages=0)
 
-        def show(summary: "pipeline.Summary") -> None:
+        def show(summary: "Summary") -> None:
             bar.update(task, completed=summary.done, total=summary.documents - summary.skipped, pages=summary.pages)
 
         yield show
@@ -42,7 +43,7 @@ def live_counts(doing: str) -> Iterator[Callable[[str], None]]:
         yield lambda counts: line.update(task, description=counts)
 
 
-def print_summary(summary: "pipeline.Summary") -> None:
+def print_summary(summary: "Summary") -> None:
     """Counts of the run on standard output."""
     table = Table(title=f"run {summary.run_id}", show_header=False, title_justify="left")
     table.add_column(style="bold")

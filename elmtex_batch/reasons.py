@@ -72,6 +72,11 @@ _STAGES: dict[Stage, tuple[Code, ...]] = {
 STAGE_OF: dict[Code, Stage] = {code: stage for stage, codes in _STAGES.items() for code in codes}
 
 
+def is_of_model(code: Code) -> bool:
+    """Whether the reason lies in what a model made of a text, not in the text."""
+    return STAGE_OF[code] in (Stage.MODEL, Stage.VALIDATION)
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """One reason, at most once per code and page. `page` is 1-based; None means the whole document."""

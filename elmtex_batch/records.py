@@ -61,14 +61,25 @@ MANIFEST = pa.schema(
     ]
 )
 PAGES = pa.schema([*MANIFEST, ("media_type", pa.string()), ("pages", pa.list_(_PAGE))])
-TEXTS = pa.schema(
+_TEXT = [
+    ("language", pa.string()),
+    ("text", pa.string()),
+    *((name, pa.list_(pa.int32())) for name in ("starts", "ends", "page_indices", "word_indices")),
+]
+TEXTS = pa.schema([*PAGES, *_TEXT, ("stored", pa.bool_())])
+"""`stored`: the text is one that an earlier run published."""
+PUBLISHED_TEXTS = pa.schema(
     [
-        *PAGES,
-        ("language", pa.string()),
-        ("text", pa.string()),
-        *((name, pa.list_(pa.int32())) for name in ("starts", "ends", "page_indices", "word_indices")),
+        pa.field("doc_id", pa.string(), nullable=False),
+        ("text_key", pa.string()),
+        ("media_type", pa.string()),
+        ("reasons", pa.list_(REASON)),
+        ("pages", pa.list_(_PAGE)),
+        *_TEXT,
+        ("run_id", pa.string()),
     ]
 )
+"""One row per document, as published in `texts/`: all that a model may need, whichever reads it next."""
 ANSWERS = pa.schema([*TEXTS, ("answer", _ANSWER)])
 
 
@@ -90,9 +101,16 @@ def documents_schema(schema: Schema) -> pa.Schema:
             ("gender_code", pa.string()),
             ("schema", pa.string()),
             ("model", pa.string()),
+            ("text_key", pa.string()),
             ("run_id", pa.string()),
         ]
     )
+
+
+@cache
+def results_schema(schema: Schema) -> pa.Schema:
+    """What comes out of the flow: the row to publish, and beside it the text, if that is to be published too."""
+    return pa.schema([*documents_schema(schema), ("published_text", pa.struct(list(PUBLISHED_TEXTS)))])
 
 
 ITEMS = pa.schema(

@@ -11,13 +11,14 @@ from elmtex_batch.errors import ElmtexError
 from elmtex_batch.inputs import read_bytes
 from elmtex_batch.language import detect_language
 from elmtex_batch.reader import Answer, Reader
-from elmtex_batch.reasons import Code, Reason
+from elmtex_batch.reasons import Code, Reason, is_of_model
 from elmtex_batch.records import Row
 from elmtex_batch.sandbox import CHILD, sandbox
 from elmtex_batch.schema import Schema
 from elmtex_batch.settings import OcrSettings, PageSettings
 from elmtex_batch.text import NormalisedText, normalise
 from elmtex_batch.validate import Status, validate
+from elmtex_batch.warehouse import Warehouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,24 @@ class NormaliseText:
         text = normalise(records.decode_pages(row["pages"]))
         if len(text.text) > self.max_characters:
             return self._normalise(_rejected({**row, "pages": []}, Code.TEXT_TOO_LONG))
-        row = {**row, **records.encode_text(text), "language": detect_language(text.text)}
+        row = {**row, **records.encode_text(text), "language": detect_language(text.text), "stored": False}
         return row if text.text or row["reasons"] else _rejected(row, Code.NO_TEXT)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadTexts:
+    """Texts that an earlier run published, instead of `ReadPages` and `NormaliseText`.
+
+    The documents of a batch have a column `part` more, the part of `texts/` that holds them.
+    """
+
+    warehouse: Warehouse
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        parts = sorted(set(table["part"].to_pylist()))
+        stored = {row["doc_id"]: row for part in parts for row in self.warehouse.read_texts(part).to_pylist()}
+        rows = [{**stored[row["doc_id"]], **row, "stored": True} for row in table.drop_columns("reasons").to_pylist()]
+        return pa.Table.from_pylist(rows, records.TEXTS)
 
 
 class ReadAnswers:
@@ -89,15 +106,23 @@ class Extract:
     schema: Schema
     model: str
     run_id: str
+    text_key: str
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        return _map_rows(self._extract, table, records.documents_schema(self.schema))
+        return _map_rows(self._extract, table, records.results_schema(self.schema))
 
     def _extract(self, row: Row) -> Row:
         text = records.decode_text(row)
         copied = {key: row[key] for key in ("doc_id", "sources", "media_type", "reasons", "language")}
-        constant = {"schema": self.schema.label, "model": self.model, "run_id": self.run_id}
+        constant = {"schema": self.schema.label, "model": self.model, "text_key": self.text_key, "run_id": self.run_id}
         published = {**copied, **constant, "text": text.text or None, "pages": records.published_pages(text)}
+        if text.text and not row["stored"]:
+            keys = {"text_key": self.text_key, "run_id": self.run_id}
+            published["published_text"] = {
+                **row,
+                **keys,
+                "reasons": [r for r in row["reasons"] if not is_of_model(Code(r["code"]))],
+            }
         try:
             return {**published, **self._validated(row, text)}
         except Exception:  # noqa: BLE001 - see _contained

@@ -23,7 +23,7 @@ from elmtex_batch.errors import InputMissing, OutputError
 from elmtex_batch.reasons import Code
 from elmtex_batch.schema import Schema
 
-DOCUMENTS, ITEMS, MANIFESTS = "documents", "items", "manifests"
+DOCUMENTS, ITEMS, TEXTS, MANIFESTS = "documents", "items", "texts", "manifests"
 _KEY = ["doc_id", "schema", "model"]
 """Of a document's rows with the same key, that of the last run counts."""
 _LOCK = ".lock"
@@ -46,7 +46,7 @@ class Warehouse:
         warehouse = cls(uri)
         with _told():
             filesystem, root = warehouse._open()
-            for table in (DOCUMENTS, ITEMS, MANIFESTS):
+            for table in (DOCUMENTS, ITEMS, TEXTS, MANIFESTS):
                 filesystem.create_dir(f"{root}/{table}", recursive=True)
         return warehouse
 
@@ -114,6 +114,30 @@ class Warehouse:
         tables = [self._read(MANIFESTS, name) for name in names if not name.startswith(".")]
         return pa.concat_tables([records.FILES.empty_table(), *tables])
 
+    def write_results(self, results: pa.Table) -> None:
+        """Publishes what comes out of the flow (`records.results_schema`): new texts first, then documents.
+
+        Raises:
+            OutputError: they cannot be written.
+        """
+        texts = results["published_text"].drop_null()
+        if len(texts):
+            self._write(TEXTS, pa.Table.from_struct_array(texts))
+        self.write_part(results.drop_columns("published_text"))
+
+    def texts_with(self, text_key: str) -> dict[str, str]:
+        """For each document with a text of this key the part that has the last one."""
+        found: dict[str, tuple[str, str]] = {}
+        for part, batch in self._scan(["doc_id", "text_key", "run_id"], TEXTS):
+            rows = batch.filter(pc.equal(batch["text_key"], text_key))
+            for doc_id, run_id in zip(rows["doc_id"].to_pylist(), rows["run_id"].to_pylist(), strict=True):
+                found[doc_id] = max(found.get(doc_id, ("", "")), (run_id, part))
+        return {doc_id: part for doc_id, (_, part) in found.items()}
+
+    def read_texts(self, part: str) -> pa.Table:
+        """The rows of a part of `texts/`."""
+        return self._read(TEXTS, part)
+
     def repair(self) -> None:
         """Completes what a crash has left: parts without their items, and rows that a later run has replaced."""
         missing = set(self._parts(DOCUMENTS)) - set(self._parts(ITEMS))
@@ -134,12 +158,12 @@ class Warehouse:
             for table in (DOCUMENTS, ITEMS):
                 self._delete(table, name)
 
-    def ids_done(self, schema: Schema, model: str, retried: str | None = None) -> set[str]:
-        """The documents already published with this schema and model, but for those with the reason `retried`."""
+    def ids_done(self, schema: Schema, model: str, text_key: str, retried: str | None = None) -> set[str]:
+        """The documents published with this schema, model and key of texts, but for those with the reason `retried`."""
+        wanted = {"schema": schema.label, "model": model, "text_key": text_key}
         done: set[str] = set()
-        for _, batch in self._scan([*_KEY, "reasons"]):
-            ours = pc.and_(pc.equal(batch["schema"], schema.label), pc.equal(batch["model"], model))
-            rows = batch.filter(ours)
+        for _, batch in self._scan(["doc_id", *wanted, "reasons"]):
+            rows = batch.filter(reduce(pc.and_, (pc.equal(batch[name], value) for name, value in wanted.items())))
             reasons = rows["reasons"].to_pylist() if retried else [()] * len(rows)
             done.update(
                 doc_id
@@ -172,10 +196,10 @@ class Warehouse:
         batches = [batch for _, batch in self._scan(columns)]
         return pa.Table.from_batches(batches) if batches else pa.table({name: [] for name in columns})
 
-    def _scan(self, columns: list[str]) -> Iterator[tuple[str, pa.RecordBatch]]:
+    def _scan(self, columns: list[str], table: str = DOCUMENTS) -> Iterator[tuple[str, pa.RecordBatch]]:
         filesystem, root = self._open()
-        for name in self._parts(DOCUMENTS):
-            with pq.ParquetFile(f"{root}/{DOCUMENTS}/{name}", filesystem=filesystem) as file:
+        for name in self._parts(table):
+            with pq.ParquetFile(f"{root}/{table}/{name}", filesystem=filesystem) as file:
                 for batch in file.iter_batches(columns=columns):
                     yield name, batch.select(columns)
 

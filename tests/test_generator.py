@@ -21,11 +21,11 @@ from elmtex_batch.generator.generator import Generator
 from elmtex_batch.generator.sequences import Sequences
 from elmtex_batch.inputs import documents_of, hash_sources, list_sources
 from elmtex_batch.models import LanguageModel
-from elmtex_batch.pipeline import Summary
 from elmtex_batch.reader import Answer, load_reader
 from elmtex_batch.schema import Schema, load_schema
 from elmtex_batch.settings import ModelSettings, OcrSettings, PageSettings, load_settings
 from elmtex_batch.stages import Extract, NormaliseText, ReadAnswers, ReadPages
+from elmtex_batch.summary import Summary
 
 TEXTS = [
     "A 45-year-old man, a smoker, with type 2 diabetes, presented with chest pain for 2 hours.\nECG: ST elevation.",
@@ -177,7 +177,7 @@ def extract(texts: Sequence[str], folder: Path, reader: Generator) -> tuple[list
     table: pa.Table = documents_of(hash_sources(list_sources([str(folder)]), PageSettings()))
     stages = (
         ReadPages(PageSettings(), OcrSettings()), NormaliseText(10_000), ReadAnswers(lambda: reader),
-        Extract(SCHEMA, reader.name, "run"),
+        Extract(SCHEMA, reader.name, "run", "key"),
     )  # fmt: skip
     for stage in stages:
         table = stage(table)

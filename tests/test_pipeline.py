@@ -7,8 +7,9 @@ import pytest
 
 from elmtex_batch.errors import ReconciliationError
 from elmtex_batch.fakes import PatternReader
-from elmtex_batch.pipeline import Model, Summary, convert
-from elmtex_batch.settings import Settings
+from elmtex_batch.pipeline import Model, convert
+from elmtex_batch.settings import OcrSettings, Settings
+from elmtex_batch.summary import Summary
 from elmtex_batch.warehouse import Warehouse
 
 SAMPLES = Path(__file__).parent.parent / "sample_inputs"
@@ -54,3 +55,22 @@ def test_a_document_that_is_not_published_fails_the_run(tmp_path: Path, monkeypa
     monkeypatch.setattr(Warehouse, "write_part", lambda *_: "lost")
     with pytest.raises(ReconciliationError, match="1 documents went in, 0 came out"):
         run([tmp_path / "note.txt"], tmp_path / "out")
+
+
+def test_another_model_reads_the_published_texts_and_no_file(tmp_path: Path) -> None:
+    """The command that reads files does not even exist. With other OCR settings everything is done again."""
+    out, nothing = tmp_path / "out", (str(tmp_path / "no_such_command"),)
+    inputs = [str(SAMPLES / "en_lab_report_coeliac.png"), str(tmp_path / "note.txt")]
+    (tmp_path / "note.txt").write_text("A 3-month-old girl.", encoding="utf-8")
+    first = convert(inputs, str(out), Settings(), lambda _: None, FAKE)
+    other = Model("other", PatternReader)
+    second = convert(inputs, str(out), Settings(), lambda _: None, other, child=nothing)
+    assert second.statuses == first.statuses == {"extracted": 2} and second.values == first.values
+    columns = "doc_id, status, language, pages, text, extraction, text_key"
+    for model in ("fake", "other"):
+        assert len(query(f"select {columns} from '{out}/documents/*.parquet' where model = '{model}'")) == 2
+    assert query(f"select count(distinct ({columns})) from '{out}/documents/*.parquet'") == [(2,)]
+    assert query(f"select count(*) from '{out}/texts/*.parquet'") == [(2,)]
+    coarse = Settings(ocr=OcrSettings(dpi=150))
+    third = convert(inputs, str(out), coarse, lambda _: None, other)
+    assert third.skipped == 0 and query(f"select count(*) from '{out}/documents/*.parquet'") == [(4,)]

@@ -36,7 +36,7 @@ def flow(
         ReadPages(PageSettings(), OcrSettings()),
         NormaliseText(max_characters),
         ReadAnswers(FragileReader),
-        Extract(schema, "fake", "run"),
+        Extract(schema, "fake", "run", "key"),
     ):
         table = stage(table)
         assert isinstance(table, pa.Table) and len(table) == len(texts)

@@ -27,7 +27,7 @@ def documents(schema: Schema, *ids: str, run_id: str = "r1", model: str = "m") -
         {
             "doc_id": doc_id, "sources": [f"/x/{doc_id}"], "status": "extracted", "reasons": [], "pages": [],
             "text": "flu and gout", "extraction": {"diagnosis": [value("flu", 0), value("gout", 8)]},
-            "schema": schema.label, "model": model, "run_id": run_id,
+            "schema": schema.label, "model": model, "text_key": "t", "run_id": run_id,
         }
         for doc_id in ids
     ]  # fmt: skip
@@ -62,7 +62,7 @@ def test_documents_are_done_per_schema_and_model(tmp_path: Path, schema: Schema)
     warehouse = Warehouse.create(str(tmp_path))
     warehouse.write_part(documents(schema, "a"))
     warehouse.write_part(documents(schema, "b", model="other"))
-    assert warehouse.ids_done(schema, "m") == {"a"}
+    assert warehouse.ids_done(schema, "m", "t") == {"a"}
 
 
 def test_a_document_published_twice_in_a_run_is_noticed(tmp_path: Path, schema: Schema) -> None:
@@ -75,7 +75,7 @@ def test_a_document_published_twice_in_a_run_is_noticed(tmp_path: Path, schema: 
 def test_half_written_parts_are_not_parts(tmp_path: Path, schema: Schema) -> None:
     warehouse = Warehouse.create(str(tmp_path))
     (tmp_path / "documents" / ".part-0.parquet.part").write_bytes(b"PAR1")
-    assert warehouse.ids_done(schema, "m") == set()
+    assert warehouse.ids_done(schema, "m", "t") == set()
 
 
 def test_an_output_that_cannot_be_written_stops_the_run(tmp_path: Path) -> None:
@@ -125,8 +125,8 @@ def test_rejected_documents_can_be_done_again(tmp_path: Path, schema: Schema) ->
     rejected = documents(schema, "b").to_pylist()[0] | {"status": "rejected", "reasons": reason}
     warehouse.write_part(documents(schema, "a"))
     warehouse.write_part(pa.Table.from_pylist([rejected], records.documents_schema(schema)))
-    assert warehouse.ids_done(schema, "m") == {"a", "b"}
-    assert warehouse.ids_done(schema, "m", retried="timed_out") == {"a"}
+    assert warehouse.ids_done(schema, "m", "t") == {"a", "b"}
+    assert warehouse.ids_done(schema, "m", "t", retried="timed_out") == {"a"}
 
 
 def test_two_runs_on_one_output_refuse_each_other(tmp_path: Path) -> None:

@@ -1,0 +1,141 @@
+"""A folder of Parquet tables, local or on any filesystem that pyarrow opens, whose parts appear whole or not at all."""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from elmtex_batch.errors import OutputError
+
+_LOCK = ".lock"
+_TAKEN = "another run is writing to this output folder; wait for it to end, or name another folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The tables of a folder, each a folder of `*.parquet` parts."""
+
+    uri: str
+
+    def create(self, *tables: str) -> None:
+        """Makes the folders of the tables, where they are missing.
+
+        Raises:
+            OutputError: that cannot be done.
+        """
+        with _told():
+            filesystem, root = self._open()
+            for table in tables:
+                filesystem.create_dir(f"{root}/{table}", recursive=True)
+
+    def has(self, table: str) -> bool:
+        filesystem, root = self._open()
+        return bool(filesystem.get_file_info(f"{root}/{table}").type == fs.FileType.Directory)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps others out who lock the folder. Object stores have no locks: there, it keeps out nobody.
+
+        Raises:
+            OutputError: someone else has it.
+        """
+        filesystem, root = self._open()
+        if not isinstance(filesystem, fs.LocalFileSystem):
+            yield
+            return
+        with _told():
+            lock = open(f"{root}/{_LOCK}", "a")  # noqa: PTH123, SIM115 - closed below
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise OutputError(_TAKEN) from None
+            yield
+
+    def parts(self, table: str) -> list[str]:
+        """The names of a table's parts, sorted."""
+        filesystem, root = self._open()
+        infos = filesystem.get_file_info(fs.FileSelector(f"{root}/{table}", allow_not_found=True))
+        names = (info.base_name for info in infos)
+        return sorted(name for name in names if name.endswith(".parquet") and not name.startswith("."))
+
+    def read(self, table: str, part: str) -> pa.Table:
+        filesystem, root = self._open()
+        return pq.read_table(f"{root}/{table}/{part}", filesystem=filesystem, partitioning=None)
+
+    def scan(self, table: str, columns: list[str]) -> Iterator[tuple[str, pa.RecordBatch]]:
+        """The chosen columns of all rows, with the part that holds them."""
+        filesystem, root = self._open()
+        for part in self.parts(table):
+            with pq.ParquetFile(f"{root}/{table}/{part}", filesystem=filesystem) as file:
+                for batch in file.iter_batches(columns=columns):
+                    yield part, batch.select(columns)
+
+    def write(self, table: str, rows: pa.Table, part: str | None = None) -> str:
+        """Publishes rows as a part and returns its name, which is made from its content if none is given.
+
+        Raises:
+            OutputError: it cannot be written; nothing half written is published.
+        """
+        sink = pa.BufferOutputStream()
+        pq.write_table(rows, sink, compression="zstd")
+        content = sink.getvalue()
+        part = part or f"part-{hashlib.sha256(content).hexdigest()[:32]}.parquet"
+        filesystem, root = self._open()
+        with _told():
+            if isinstance(filesystem, fs.LocalFileSystem):
+                _put(content, f"{root}/{table}", part, len(rows))
+            else:
+                with filesystem.open_output_stream(f"{root}/{table}/{part}") as stream:
+                    stream.write(content)
+        return part
+
+    def delete(self, table: str, part: str) -> None:
+        """Takes a part away, if it is there."""
+        filesystem, root = self._open()
+        with suppress(FileNotFoundError):
+            filesystem.delete_file(f"{root}/{table}/{part}")
+
+    def _open(self) -> tuple[fs.FileSystem, str]:
+        if "://" not in self.uri:
+            return fs.LocalFileSystem(), self.uri
+        filesystem, root = fs.FileSystem.from_uri(self.uri)
+        return filesystem, root
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Failures of the filesystem, without the paths that their messages quote."""
+    try:
+        yield
+    except (OSError, pa.ArrowInvalid) as error:
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else type(error).__name__
+        raise OutputError(f"cannot write to the output folder: {reason}") from None
+
+
+def _put(content: pa.Buffer, folder: str, name: str, rows: int) -> None:
+    """Writes a local file under a hidden name, reads it back, and only then gives it its name."""
+    hidden = f"{folder}/.{name}.part"
+    try:
+        with open(hidden, "wb") as file:  # noqa: PTH123 - a descriptor is needed
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if pq.read_metadata(hidden).num_rows != rows:
+            raise OSError("the file that was written reads back differently")
+        os.replace(hidden, f"{folder}/{name}")  # noqa: PTH105
+    except OSError:
+        with suppress(OSError):
+            os.unlink(hidden)  # noqa: PTH108
+        raise
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,5 +1,6 @@
 """Adapter folders: LoRA weights and head in safetensors, and the card that says what they were trained for."""
 
+import hashlib
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -78,6 +79,14 @@ def read_card(folder: Path) -> AdapterCard:
     except ValidationError as error:
         places = ", ".join(".".join(map(str, e["loc"])) for e in error.errors(include_input=False))
         raise ModelError(f"the adapter card {folder / CARD} is not valid: {places}") from None
+
+
+def fingerprint(folder: Path) -> str:
+    """Tells apart adapters of the same name: identifies weights and card."""
+    digest = hashlib.sha256()
+    for path in [folder / CARD, *sorted(folder.glob("*.safetensors"))]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:8]
 
 
 def check_fits(card: AdapterCard, schema: Schema, base: str, reader: ReaderKind) -> None:

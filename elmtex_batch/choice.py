@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from elmtex_batch.adapters import AdapterCard, adapter_folder, check_fits, read_card
+from elmtex_batch.adapters import AdapterCard, adapter_folder, check_fits, fingerprint, read_card
 from elmtex_batch.bases import DEFAULT_BASE
 from elmtex_batch.errors import InputMissing, ModelError
 from elmtex_batch.generator import prompts
@@ -36,11 +36,12 @@ def choose_model(settings: ModelSettings, schema: Schema) -> Choice:
     card = read_card(folder)
     base = settings.base or card.base
     check_fits(card, schema, base, settings.reader)
+    name = f"{card.name}@{fingerprint(folder)}"
     if card.reader == "tagger":
-        return Choice(card.name, base, folder, card)
+        return Choice(name, base, folder, card)
     _check_prompt(card, settings)
     label = _trained_label(card) if settings.prompt == "finetuned" else _prompt_label(settings)
-    return Choice(f"{card.name}/{label}", base, folder, card)
+    return Choice(f"{name}/{label}", base, folder, card)
 
 
 def _check_prompt(card: AdapterCard, settings: ModelSettings) -> None:

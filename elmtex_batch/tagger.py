@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from elmtex_batch import adapters, chunks, models, tags
+from elmtex_batch.choice import choose_model
 from elmtex_batch.errors import ModelError
 from elmtex_batch.fusion import fuse_layers
 from elmtex_batch.reader import Answer
@@ -112,19 +113,20 @@ class Tagger:
         Raises:
             ModelError: adapter or base are missing, damaged, or do not fit each other or the schema.
         """
-        folder = adapters.adapter_folder(settings.adapter, "tagger")
-        card = adapters.read_card(folder)
-        base = settings.base or card.base
-        adapters.check_fits(card, schema, base, "tagger")
+        choice = choose_model(settings, schema)
+        if not (choice.folder and choice.card):
+            raise ModelError("a tagger needs an adapter")
         compute = models.choose_compute(settings.device)
         # The product of the LoRA matrices is added in fp32 and rounded once.
-        backbone = models.merge_adapter(models.load_backbone(base, torch.float32), folder).to(compute.dtype)
+        backbone = models.merge_adapter(models.load_backbone(choice.base, torch.float32), choice.folder).to(
+            compute.dtype
+        )
         model = TaggerModel(backbone, len(schema.tags))
-        model.head.load_state_dict(load_head(folder))
-        tokens = Tokens(models.load_tokenizer(base), card.window_tokens)
+        model.head.load_state_dict(load_head(choice.folder))
+        tokens = Tokens(models.load_tokenizer(choice.base), choice.card.window_tokens)
         after = _COMPILE_AFTER if compute.device.type == "cpu" else None
         model = model.to(compute.device)
-        return cls(model, tokens, schema, card.name, settings.batch_tokens, card.outside_bias, after)
+        return cls(model, tokens, schema, choice.name, settings.batch_tokens, choice.card.outside_bias, after)
 
     def read(self, texts: Sequence[str]) -> list[Answer]:
         """See `Reader.read`."""

@@ -221,7 +221,7 @@ def save_adapter(folder: Path, base: str, **more: Any) -> Path:
 def test_an_adapter_is_loaded_and_checked(llama: str, tmp_path: Path, generators: dict[str, Generator]) -> None:
     own = ModelSettings(reader="generator", adapter=str(save_adapter(tmp_path, llama)), device="cpu")
     reader = load_reader(own, SCHEMA)
-    assert reader.name == "mine/compact-1"
+    assert reader.name == f"mine@{adapters.fingerprint(tmp_path)}/compact-1"
     assert reader.read(TEXTS) != generators["compact"].read(TEXTS)
     with pytest.raises(ModelError, match=r"trained for the generator; set model\.reader"):
         load_reader(own.model_copy(update={"reader": "tagger"}), SCHEMA)

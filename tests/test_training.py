@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from elmtex_batch.adapters import read_card
+from elmtex_batch.adapters import fingerprint, read_card
 from elmtex_batch.cli import main
 from elmtex_batch.errors import InputMissing, ModelError, SettingsError
 from elmtex_batch.generator.generator import Generator
@@ -218,7 +218,7 @@ def test_adapters_of_one_path_are_averaged(data: Path, tmp_path: Path, tiny_base
     assert torch.allclose(head, (one + two) / 2, atol=1e-2) and not torch.equal(one, two)
     card = read_card(folder)
     assert (card.name, card.outside_bias, len(card.training["average_of"])) == ("mean", 0.5, 2)
-    assert Tagger.load(ModelSettings(adapter=str(folder), device="cpu"), schema).name == "mean"
+    assert Tagger.load(ModelSettings(adapter=str(folder), device="cpu"), schema).name == f"mean@{fingerprint(folder)}"
     other = train(settings(data, tmp_path / "other", tiny_base, epochs=1, window_tokens=512), lambda _: None)
     with pytest.raises(ModelError, match="same reader"):
         average_adapters([first, other], tmp_path / "none", "none", 0.0)

@@ -203,8 +203,8 @@ def _ray(run: RunSettings) -> Iterator[None]:
     if run.ray_address:
         ray.init(address=run.ray_address, **common)
     else:
-        # The model holds its CPUs for the whole run; reading pages must find one beside it even on a single core.
-        cpus = max(os.cpu_count() or 1, run.model_actors * run.model_cpus + 1)
+        # The model holds its CPUs for the whole run, and waits for pages as a rule: they get all cores beside it.
+        cpus = (os.cpu_count() or 1) + run.model_actors * run.model_cpus
         # Ray's logs are readable by everyone who may enter the folder they lie in: nobody else may enter this one.
         place = None if len(gettempdir()) <= _LONGEST_TEMP else "/tmp"  # noqa: S108
         folder = cleanup.enter_context(TemporaryDirectory(prefix="elmtex-", dir=place, ignore_cleanup_errors=True))

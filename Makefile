@@ -5,7 +5,7 @@ VENV ?= .venv
 OUT ?= demo_output
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint setup setup-dev lock samples clean
+.PHONY: demo test soak lint setup setup-dev lock samples clean
 
 demo: setup
 	rm -rf $(OUT)
@@ -14,6 +14,10 @@ demo: setup
 
 test: setup-dev
 	$(BIN)/python -m pytest
+
+# Long attacks: a thousand faults, fifty kills, twenty thousand broken files, ten thousand documents. Takes an hour.
+soak: setup-dev
+	$(BIN)/python -m pytest -m soak -s
 
 lint: setup-dev
 	$(BIN)/ruff check .

@@ -1,10 +1,14 @@
+import os
 import resource
 import signal
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from elmtex_batch import records
@@ -148,3 +152,53 @@ def test_a_full_disk_publishes_nothing_half(tmp_path: Path, schema: Schema) -> N
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     assert list((tmp_path / "documents").iterdir()) == []
+
+
+def results(schema: Schema, *ids: str) -> pa.Table:
+    """As they come out of the flow, each with a text to publish."""
+    rows = [
+        {**row, "published_text": {"doc_id": row["doc_id"], "text_key": "t", "text": row["text"], "run_id": "r1"}}
+        for row in documents(schema, *ids).to_pylist()
+    ]
+    return pa.Table.from_pylist(rows, records.results_schema(schema))
+
+
+def crash_at(number: int, write: Callable[[], None]) -> bool:
+    """Ends a copy of this process at once at the `number`th step that touches the disk; whether it got that far."""
+    if pid := os.fork():
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
+    steps = iter(range(1, 1_000))
+
+    def counted(step: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any) -> Any:
+            if next(steps) == number:
+                os._exit(9)
+            result = step(*arguments)
+            if next(steps) == number:
+                os._exit(9)
+            return result
+
+        return run
+
+    for name in ("fsync", "replace", "unlink"):
+        setattr(os, name, counted(getattr(os, name)))
+    pq.read_metadata = counted(pq.read_metadata)
+    write()
+    os._exit(0)
+
+
+def test_a_crash_at_any_step_of_writing_loses_and_repeats_nothing(tmp_path: Path, schema: Schema) -> None:
+    """Before and after every flush, check and rename of texts, documents and items, and while rows are replaced."""
+    for number in range(1, 100):
+        warehouse = Warehouse.create(str(tmp_path / str(number)))
+        crashed = crash_at(number, lambda w=warehouse: w.write_results(results(schema, "a", "b")))  # type: ignore[misc]
+        with warehouse.writing():
+            done = warehouse.ids_done(schema, "m", "t")
+            if left := sorted({"a", "b"} - done):
+                warehouse.write_results(results(schema, *left))
+        assert ids(warehouse, "documents") == [("a",), ("b",)]
+        assert ids(warehouse, "items") == [("a",), ("a",), ("b",), ("b",)]
+        assert set(warehouse.texts_with("t")) == {"a", "b"}
+        if not crashed:
+            break
+    assert 20 < number < 99

@@ -1,0 +1,125 @@
+"""Long attacks, run by `make soak`; `test_mutated_files_never_harm_the_parent` runs in small in the normal suite."""
+
+import random
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pyarrow.parquet as pq
+import pytest
+from test_reliability import FAULTY, SCRIPT, rows
+
+from elmtex_batch.fakes import PatternReader
+from elmtex_batch.pipeline import Model, convert
+from elmtex_batch.sandbox import CHILD, Sandbox
+from elmtex_batch.settings import OcrSettings, PageSettings, Settings
+from elmtex_batch.summary import Summary
+
+SAMPLES = Path(__file__).parent.parent / "sample_inputs"
+FAKE = Model("fake", PatternReader)
+
+
+@pytest.mark.soak
+def test_a_thousand_documents_of_which_one_in_six_breaks_its_reader(tmp_path: Path) -> None:
+    codes = {
+        "segfault": "reader_crashed", "exit": "reader_crashed", "memory": "out_of_memory", "hang": "timed_out",
+        "recursion": "internal_error",
+    }  # fmt: skip
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for i in range(840):
+        (folder / f"{i:04}.txt").write_text(f"A {i}-day-old girl, no. {i}.", encoding="utf-8")
+    for i, fault in enumerate(codes):
+        for j in range(32):
+            (folder / f"{i}-{j}.txt").write_text(f"FAULT {fault} no. {j}", encoding="utf-8")
+    settings = Settings(pages=PageSettings(page_timeout_s=1, memory_mb=2_000), ocr=OcrSettings(page_timeout_s=1))
+    summary = convert([str(folder)], str(tmp_path / "out"), settings, lambda _: None, FAKE, child=FAULTY)
+    assert summary.statuses == {"extracted": 840, "rejected": 160}
+    assert summary.reasons == {code: 32 * count for code, count in Counter(codes.values()).items()}
+
+
+@pytest.mark.soak
+def test_fifty_kills_at_random_moments(tmp_path: Path) -> None:
+    """At most the documents of one unpublished part are done again after each."""
+    rng = random.Random(0)
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    (tmp_path / "job.toml").write_text("[run]\npart_documents = 8\nbatch_documents = 4\n")
+    for i in range(2_000):
+        (folder / f"{i:04}.txt").write_text(f"A {i}-day-old boy, no. {i}.", encoding="utf-8")
+    script = SCRIPT.format(folder=str(folder), out=str(out)).replace(
+        '"--out"', f'"--config", {str(tmp_path / "job.toml")!r}, "--out"'
+    )
+    published = 0
+    for _ in range(50):
+        with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as run:
+            assert run.stdout
+            next(line for line in run.stdout if line.strip().isdigit() and int(line) > 0)
+            time.sleep(rng.uniform(0, 3))
+            run.send_signal(signal.SIGKILL)
+        found = rows(out)
+        assert len(found) == len({doc_id for doc_id, _, _ in found}) >= published
+        published = len(found)
+        for path in out.rglob("*.parquet"):
+            pq.read_table(path)
+    summary = convert([str(folder)], str(out), Settings(), lambda _: None, FAKE)
+    assert 0 < summary.skipped == published < 2_000
+    assert len(rows(out)) == len({doc_id for doc_id, _, _ in rows(out)}) == 2_000
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """With a Tesseract that only fails, at once: what is attacked is all before it."""
+    program = tmp_path / "tesseract"
+    program.write_text('#!/bin/sh\n[ "$1" = --version ] && echo tesseract 5.3.0 && exit\nexit 1\n')
+    program.chmod(program.stat().st_mode | stat.S_IEXEC)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    sandbox = Sandbox(CHILD, PageSettings(page_timeout_s=20, max_megapixels=20), OcrSettings(page_timeout_s=5))
+    yield sandbox
+    sandbox.stop()
+
+
+@pytest.mark.parametrize("count", [100, pytest.param(20_000, marks=pytest.mark.soak)])
+def test_mutated_files_never_harm_the_parent(count: int, sandbox: Sandbox) -> None:
+    """Bits flipped, bytes cut out, ends cut off; small files, so that a flip hits something that matters."""
+    rng = random.Random(1)
+    files = sorted(path.read_bytes() for path in SAMPLES.iterdir() if path.stat().st_size < 120_000)
+    states: Counter[str] = Counter()
+    for _ in range(count):
+        data = bytearray(rng.choice(files))
+        for _ in range(rng.choice([1, 4, 64])):
+            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        cut = rng.randrange(len(data))
+        if rng.random() < 0.3:
+            del data[cut : cut + rng.choice([1, 100, len(data)])]
+        row = sandbox.read(bytes(data))
+        assert row["pages"] or row["reasons"]
+        states.update({reason["code"] for reason in row["reasons"]} or {"read"})
+    assert states["read"] > 0 and sum(states.values()) > states["read"]
+    print(dict(states))
+
+
+@pytest.mark.soak
+def test_memory_stays_flat_over_ten_thousand_documents(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for i in range(10_000):
+        (folder / f"{i:05}.txt").write_text(f"A {i}-day-old girl, no. {i}. " * 20, encoding="utf-8")
+    seen: dict[int, float] = {}
+
+    def watch(summary: Summary) -> None:
+        if summary.done // 1_000 > len(seen):
+            processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+            seen[summary.done] = sum(p.memory_info().rss for p in processes if "raylet" not in p.name()) / 1e6
+
+    summary = convert([str(folder)], str(tmp_path / "out"), Settings(), watch, FAKE)
+    print(seen, f"{summary.seconds / summary.done * 1_000:.1f} ms a document")
+    megabytes = list(seen.values())
+    assert summary.statuses == {"extracted": 10_000}
+    assert max(megabytes[5:]) < 1.1 * max(megabytes[2:5])

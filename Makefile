@@ -16,6 +16,7 @@ test: setup-dev
 	$(BIN)/python -m pytest
 
 # Long attacks: a thousand faults, fifty kills, twenty thousand broken files, ten thousand documents. Takes an hour.
+# HOSTILE=FOLDER adds a collection of broken files of your own.
 soak: setup-dev
 	$(BIN)/python -m pytest -m soak -s
 

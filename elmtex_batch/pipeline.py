@@ -113,7 +113,8 @@ def convert(
 def build(texts: Dataset, settings: Settings, schema: Schema, model: Model, run_id: str) -> Dataset:
     """Texts in, one row per document out."""
     answers = texts.map_batches(ReadAnswers, fn_constructor_args=(model.load,), **_actors(settings.run))
-    return answers.map_batches(Extract(schema, model.name, run_id, text_key(settings)), **_cpu())
+    # Without a claim to a CPU: else it would wait until all pages are read, and nothing be published before.
+    return answers.map_batches(Extract(schema, model.name, run_id, text_key(settings)), **_cpu() | {"num_cpus": 0})
 
 
 def _texts(

@@ -1,5 +1,6 @@
 """Long attacks, run by `make soak`; `test_mutated_files_never_harm_the_parent` runs in small in the normal suite."""
 
+import os
 import random
 import signal
 import stat
@@ -71,6 +72,19 @@ def test_fifty_kills_at_random_moments(tmp_path: Path) -> None:
     summary = convert([str(folder)], str(out), Settings(), lambda _: None, FAKE)
     assert 0 < summary.skipped == published < 2_000
     assert len(rows(out)) == len({doc_id for doc_id, _, _ in rows(out)}) == 2_000
+
+
+@pytest.mark.soak
+@pytest.mark.skipif("HOSTILE" not in os.environ, reason="HOSTILE names no folder of hostile files")
+def test_every_hostile_file_is_one_row(tmp_path: Path) -> None:
+    """Of a collection of one's own: `make soak HOSTILE=FOLDER`. The table of reasons is for people to look at."""
+    folder = os.environ["HOSTILE"]
+    summary = convert([folder], str(tmp_path / "out"), Settings(), lambda _: None, FAKE)
+    found = rows(tmp_path / "out")
+    for (state, reasons), count in sorted(Counter((state, reasons) for _, state, reasons in found).items()):
+        print(f"{state:10} {reasons:20} {count}")
+    assert len(found) == len({doc_id for doc_id, _, _ in found}) == summary.documents > 0
+    assert not {"reader_crashed", "internal_error"} & set(summary.reasons)
 
 
 @pytest.fixture

@@ -287,6 +287,18 @@ def test_the_advanced_prompt_shows_as_many_examples_as_fit(llama: str, tmp_path:
     assert len(reader.read(["Case of flu."])) == 1
 
 
+def test_the_bundled_generator_copies_what_it_finds() -> None:
+    text = (
+        "A 54-year-old man presented with chest pain for two hours. He had a history of hypertension. ECG showed ST "
+        "elevation. He was given aspirin 300 mg. He was discharged in good condition."
+    )
+    reader = load_reader(ModelSettings(reader="generator", device="cpu"), SCHEMA)
+    (answer,) = reader.read([text])
+    found = {text[span.start : span.end] for span in answer.spans}
+    assert {"54-year-old", "man", "aspirin 300 mg"} <= found and not answer.ungrounded
+    assert reader.name.startswith("elmtex-gemma3-270m-g1@")
+
+
 def test_an_untuned_base_model_answers_the_naive_prompt() -> None:
     """The real SmolLM2, which loads faster than Gemma: it understands what it is asked, if little more."""
     few = Schema(name="few", version=1, category=SCHEMA.category[:2])

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import secrets
 import signal
 import threading
@@ -22,9 +23,10 @@ from ray.data import ActorPoolStrategy, DataContext, Dataset
 from ray.exceptions import RayError
 from ray.util.annotations import RayDeprecationWarning
 
+from elmtex_batch import errors
 from elmtex_batch.bases import resolve_base
 from elmtex_batch.choice import choose_model
-from elmtex_batch.errors import ReconciliationError, RunFailed
+from elmtex_batch.errors import ElmtexError, ReconciliationError, RunFailed
 from elmtex_batch.inputs import documents_of, hash_sources, known_of, list_sources
 from elmtex_batch.keys import text_key
 from elmtex_batch.pages.ocr import check_tesseract
@@ -210,23 +212,26 @@ def _ray(run: RunSettings) -> Iterator[None]:
         place = None if len(gettempdir()) <= _LONGEST_TEMP else "/tmp"  # noqa: S108
         folder = cleanup.enter_context(TemporaryDirectory(prefix="elmtex-", dir=place, ignore_cleanup_errors=True))
         ray.init(num_cpus=cpus, include_dashboard=False, _temp_dir=folder, **common)
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is told once, by `_told`
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = 0
     try:
         yield
     except RayError as error:
-        # Its message may hold whatever a library said, of a document too.
-        raise RunFailed(f"the run failed in Ray ({_kinds(error)}); start it again to go on") from None
+        raise _told(error) from None
     finally:
         ray.shutdown()
         cleanup.close()
 
 
-def _kinds(error: BaseException | None) -> str:
-    """The types of an error and of what caused it."""
-    return f"{type(error).__name__}, {_kinds(error.__cause__)}" if error and error.__cause__ else type(error).__name__
+def _told(error: RayError) -> ElmtexError:
+    """What stopped a worker, if that is ours to say. Any other message may hold what a library said of a document."""
+    # Ray keeps of a worker's error its text alone; messages of our own errors name a remedy and quote nothing.
+    if own := re.search(r"^elmtex_batch\.errors\.(\w+): (.+)$", str(error), re.MULTILINE):
+        kind: type[ElmtexError] = getattr(errors, own[1])
+        return kind(own[2])
+    return RunFailed(f"the run failed in Ray ({type(error).__name__}); start it again to go on")
 
 
 @contextmanager

@@ -51,7 +51,7 @@ class Sandbox:
         """`media_type`, `pages` and `reasons` of a file, as `records.PAGES` has them.
 
         Raises:
-            ToolMissing: Tesseract is not installed.
+            ToolMissing: Tesseract is not installed, or the child cannot be started.
         """
         code = Code.READER_CRASHED
         for _ in range(_ATTEMPTS):
@@ -84,8 +84,12 @@ class Sandbox:
     def _running(self) -> Child:
         if self._child is None or not self._child.is_running:
             self.stop()
-            self._child = Child(self._command)
-            self._child.ask(SETTINGS, self._settings.encode(), self._silence_s)
+            try:
+                self._child = Child(self._command)
+                self._child.ask(SETTINGS, self._settings.encode(), self._silence_s)
+            except (OSError, GoneError, SilentError):
+                # Before any document: not its fault, and no other would fare better.
+                raise ToolMissing("the process that reads files does not start; is this node out of memory?") from None
         return self._child
 
 

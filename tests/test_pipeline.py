@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from elmtex_batch.errors import ReconciliationError
+from elmtex_batch.errors import ReconciliationError, ToolMissing
 from elmtex_batch.fakes import PatternReader
 from elmtex_batch.pipeline import Model, convert
 from elmtex_batch.settings import OcrSettings, Settings
@@ -71,6 +71,8 @@ def test_another_model_reads_the_published_texts_and_no_file(tmp_path: Path) -> 
         assert len(query(f"select {columns} from '{out}/documents/*.parquet' where model = '{model}'")) == 2
     assert query(f"select count(distinct ({columns})) from '{out}/documents/*.parquet'") == [(2,)]
     assert query(f"select count(*) from '{out}/texts/*.parquet'") == [(2,)]
+    with pytest.raises(ToolMissing, match="does not start"):
+        convert(inputs, str(tmp_path / "new"), Settings(), lambda _: None, other, child=nothing)
     coarse = Settings(ocr=OcrSettings(dpi=150))
     third = convert(inputs, str(out), coarse, lambda _: None, other)
     assert third.skipped == 0 and query(f"select count(*) from '{out}/documents/*.parquet'") == [(4,)]

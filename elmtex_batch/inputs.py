@@ -23,7 +23,7 @@ _CHUNK = 1 << 20
 _GLOB = "*?["
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Source:
     """A file as it was listed: `path` is absolute or a URI, `modified` in nanoseconds, None where it is not known.
 
@@ -119,18 +119,19 @@ def _expand(spec: str) -> Iterator[Source]:
     # A name that exists is taken as it is, so that "scan [1].pdf" is no pattern.
     pattern = path if info.type == fs.FileType.NotFound and any(c in path for c in _GLOB) else None
     base = _fixed_part(path) if pattern else path
+    inside = None if prefix else Path(base).resolve()
     selector = fs.FileSelector(base, recursive=True, allow_not_found=True)
     for entry in filesystem.get_file_info(selector):
         listed = entry.type != fs.FileType.Directory and not _hidden(entry.path, base)
         if listed and _matches(entry.path, pattern):
-            yield _listed(prefix, entry, base)
+            yield _listed(prefix, entry, inside)
 
 
-def _listed(prefix: str, info: fs.FileInfo, base: str | None = None) -> Source:
+def _listed(prefix: str, info: fs.FileInfo, inside: Path | None = None) -> Source:
     code = None
     if info.type != fs.FileType.File:  # a pipe, a device, a link to nothing
         code = Code.NOT_A_FILE
-    elif base and not prefix and Path(base).resolve() not in Path(info.path).resolve().parents:
+    elif inside and inside not in Path(info.path).resolve().parents:
         code = Code.OUTSIDE_OF_INPUT
     return Source(prefix + info.path, info.size or 0, info.mtime_ns, code)
 

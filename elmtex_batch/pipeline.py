@@ -90,7 +90,8 @@ def convert(
     check_tesseract(settings.ocr)
     model = model or Model.from_settings(settings, schema)
     with warehouse.writing():
-        known = {} if settings.run.rehash else known_of(warehouse.files())
+        before = warehouse.files()
+        known = {} if settings.run.rehash else known_of(before)
         files = hash_sources(sources, settings.pages, known)
         manifest = documents_of(files)
         key = text_key(settings)
@@ -100,7 +101,7 @@ def convert(
         stored = {} if retried and not is_of_model(retried) else warehouse.texts_with(key)
         summary = Summary(_new_run_id(), len(sources), len(manifest), len(manifest) - len(todo))
         progress(summary)
-        warehouse.write_files(files, summary.run_id)
+        warehouse.write_files(files, before, summary.run_id)
         if len(todo):
             with _ray(settings.run), _stopped_by_signals():
                 texts = _texts(todo, stored, warehouse, settings, child)

@@ -19,7 +19,7 @@ from elmtex_batch.schema import Schema
 from elmtex_batch.settings import ModelSettings
 
 _COMPILE_AFTER = 80_000
-"""Tokens read until compiling pays: as long as it takes, it saves on as many (`benchmarks/readers.py`)."""
+"""Tokens read until compiling pays: as long as it takes, it saves on as many."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,9 +78,9 @@ class Warehouse:
         self._tables.write(ITEMS, items_of(documents), name)
         return name
 
-    def write_files(self, files: pa.Table, run_id: str) -> None:
-        """Keeps, of a run's list of input files (`records.FILES`), those that no earlier run had listed alike."""
-        known = set(_tuples(self.files()))
+    def write_files(self, files: pa.Table, before: pa.Table, run_id: str) -> None:
+        """Keeps, of a run's list of input files (`records.FILES`), those that are not alike in the lists `before`."""
+        known = set(_tuples(before))
         new = files.filter(pa.array([file not in known for file in _tuples(files)], pa.bool_()))
         if len(new):
             self._tables.write(MANIFESTS, new, f"{run_id}.parquet")

@@ -127,6 +127,38 @@ ITEMS = pa.schema(
 """One row per value, as published in `items/`."""
 
 
+RUNS = pa.schema(
+    [
+        pa.field("run_id", pa.string(), nullable=False),
+        ("started", pa.timestamp("ms", "UTC")),
+        ("seconds", pa.float64()),
+        ("outcome", pa.string()),
+        ("held_because", pa.list_(pa.string())),
+        ("schema", pa.string()),
+        ("model", pa.string()),
+        ("text_key", pa.string()),
+        ("sources", pa.int64()),
+        ("documents", pa.int64()),
+        ("skipped", pa.int64()),
+        ("statuses", pa.list_(pa.struct([("status", pa.string()), ("documents", pa.int64())]))),
+        ("reasons", pa.list_(pa.struct([("code", pa.string()), ("documents", pa.int64())]))),
+        ("methods", pa.list_(pa.struct([("method", pa.string()), ("pages", pa.int64())]))),
+        ("stages", pa.list_(pa.struct([("stage", pa.string()), ("seconds", pa.float64())]))),
+        ("fill_rates", pa.list_(pa.struct([("category", pa.string()), ("share", pa.float64())]))),
+        ("pages", pa.int64()),
+        ("tokens", pa.int64()),
+        ("values", pa.int64()),
+        ("values_ungrounded", pa.int64()),
+        ("mean_score", pa.float64()),
+        ("mean_ocr_confidence", pa.float64()),
+        ("versions", pa.list_(pa.struct([("name", pa.string()), ("version", pa.string())]))),
+    ]
+)
+"""One row per run, in `runs/`. `outcome` is `published`, `held` (by a quality gate; `held_because` says which),
+`interrupted` or `failed`; `stages` counts seconds of work, added up over all workers; `fill_rates` are shares of the
+run's extracted and partial documents that have a value of the category."""
+
+
 def encode_reasons(reasons: Sequence[Reason]) -> list[Row]:
     return [{"code": reason.code.value, "stage": reason.stage.value, "page": reason.page} for reason in reasons]
 

@@ -4,8 +4,6 @@ import logging
 import os
 import re
 import secrets
-import signal
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,15 +24,17 @@ from ray.util.annotations import RayDeprecationWarning
 from elmtex_batch import errors
 from elmtex_batch.bases import resolve_base
 from elmtex_batch.choice import choose_model
-from elmtex_batch.errors import ElmtexError, ReconciliationError, RunFailed
-from elmtex_batch.inputs import documents_of, hash_sources, known_of, list_sources
+from elmtex_batch.errors import ElmtexError, RunFailed
+from elmtex_batch.inputs import list_sources
 from elmtex_batch.keys import text_key
 from elmtex_batch.pages.ocr import check_tesseract
+from elmtex_batch.plan import make_plan, reconcile
 from elmtex_batch.reader import Reader, load_reader
-from elmtex_batch.reasons import Code, is_of_model
+from elmtex_batch.reasons import Code
 from elmtex_batch.sandbox import CHILD
 from elmtex_batch.schema import Schema, load_schema
 from elmtex_batch.settings import RunSettings, Settings
+from elmtex_batch.signals import stopped_by_signals
 from elmtex_batch.stages import Extract, LoadTexts, NormaliseText, ReadAnswers, ReadPages
 from elmtex_batch.summary import Summary
 from elmtex_batch.warehouse import Warehouse
@@ -90,24 +90,17 @@ def convert(
     check_tesseract(settings.ocr)
     model = model or Model.from_settings(settings, schema)
     with warehouse.writing():
-        before = warehouse.files()
-        known = {} if settings.run.rehash else known_of(before)
-        files = hash_sources(sources, settings.pages, known)
-        manifest = documents_of(files)
-        key = text_key(settings)
-        todo = manifest.filter(
-            pc.invert(_is_in(manifest["doc_id"], warehouse.ids_done(schema, model.name, key, retried)))
-        )
-        stored = {} if retried and not is_of_model(retried) else warehouse.texts_with(key)
-        summary = Summary(_new_run_id(), len(sources), len(manifest), len(manifest) - len(todo))
+        plan = make_plan(sources, warehouse, settings, schema, model.name, retried)
+        todo = plan.todo
+        summary = Summary(_new_run_id(), len(sources), plan.documents, plan.documents - len(todo))
         progress(summary)
-        warehouse.write_files(files, before, summary.run_id)
+        warehouse.write_files(plan.files, plan.before, summary.run_id)
         if len(todo):
-            with _ray(settings.run), _stopped_by_signals():
-                texts = _texts(todo, stored, warehouse, settings, child)
+            with _ray(settings.run), stopped_by_signals():
+                texts = _texts(todo, plan.stored, warehouse, settings, child)
                 flow = build(texts, settings, schema, model, summary.run_id)
                 _publish(flow, settings.run, warehouse.write_results, partial(_report, summary, progress, begun))
-            _reconcile(todo, warehouse, summary)
+            reconcile(todo, warehouse, summary.run_id)
             warehouse.drop_replaced()
     summary.seconds = time.monotonic() - begun
     return summary
@@ -233,42 +226,6 @@ def _told(error: RayError) -> ElmtexError:
         kind: type[ElmtexError] = getattr(errors, own[1])
         return kind(own[2])
     return RunFailed(f"the run failed in Ray ({type(error).__name__}); start it again to go on")
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """SIGINT and SIGTERM raise KeyboardInterrupt once; from then on they end the process as they do by default."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.getsignal(number) for number in numbers]
-
-    def stop(*_: object) -> None:
-        for number in numbers:
-            signal.signal(number, signal.SIG_DFL)
-        raise KeyboardInterrupt
-
-    for number in numbers:
-        signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
-
-
-def _reconcile(todo: pa.Table, warehouse: Warehouse, summary: Summary) -> None:
-    """Every document of the run must be published exactly once: counted from the files, not from memory."""
-    published = warehouse.count_run(summary.run_id)
-    if set(published) != set(todo["doc_id"].to_pylist()) or any(rows != 1 for _, rows in published.values()):
-        raise ReconciliationError(
-            f"{len(todo)} documents went in, {len(published)} came out; start the run again to complete it"
-        )
-
-
-def _is_in(column: pa.ChunkedArray, ids: set[str]) -> pa.ChunkedArray:
-    return pc.is_in(column, value_set=pa.array(sorted(ids), pa.string()))
 
 
 def _new_run_id() -> str:

@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -152,5 +153,12 @@ def _gguf_to_safetensors(gguf: Path, folder: Path) -> None:
 
 
 def _sha256(path: Path) -> str:
+    """Of a file's content: read once in a process, and again whenever the file is not the one that was read."""
+    state = path.stat()
+    return _hash(path, (state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns))
+
+
+@cache
+def _hash(path: Path, state: tuple[int, ...]) -> str:  # noqa: ARG001 - of which file this is the hash
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,5 +1,7 @@
 """Embedded base models: unpacked once, verified, and never half done."""
 
+import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -31,11 +33,21 @@ def test_the_packages_hold_what_was_published_and_are_converted_once(conversions
     assert conversions == [98_362_432, 253_113_024]
 
 
-def test_a_damaged_cache_is_made_again(conversions: list[int]) -> None:
-    folder = Path(resolve_base("smollm2-135m"))
-    (folder / "model.safetensors").write_bytes(b"w")
+@pytest.mark.parametrize("damaged", [b"w", b"weighty"])
+def test_a_damaged_cache_is_made_again(conversions: list[int], damaged: bytes) -> None:
+    folder = Path([resolve_base("smollm2-135m") for _ in range(2)][-1])
+    (folder / "model.safetensors").write_bytes(damaged)
+    os.utime(folder / "model.safetensors", (0, 0))
     assert Path(resolve_base("smollm2-135m"), "model.safetensors").read_bytes() == b"weights"
     assert len(conversions) == 2
+
+
+def test_what_was_found_intact_is_not_read_again(conversions: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = [resolve_base("smollm2-135m") for _ in range(2)][-1]
+    with monkeypatch.context() as patch:
+        patch.setattr(hashlib, "file_digest", None)
+        assert resolve_base("smollm2-135m") == folder
+    assert len(conversions) == 1
 
 
 def test_a_failed_conversion_leaves_nothing_behind(

@@ -62,8 +62,8 @@ class ModelSettings(Section):
     embedder: str | None = None
     """What likeness is measured with: a sentence embedding model by folder or hub id; None counts common words."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    batch_tokens: PositiveInt = 4_096
-    """Padded tokens per forward pass of the tagger."""
+    batch_tokens: PositiveInt | None = None
+    """Padded tokens per forward pass of the tagger; None takes what suits the device."""
     batch_answers: PositiveInt = 16
     """Answers that a generator writes at a time."""
 

@@ -20,6 +20,8 @@ from elmtex_batch.settings import ModelSettings
 
 _COMPILE_AFTER = 80_000
 """Tokens read until compiling pays: as long as it takes, it saves on as many."""
+_PASS_TOKENS = {"cpu": 1_024, "cuda": 4_096}
+"""Padded tokens of a pass. On a CPU one report keeps a core busy; more of them only bring padding (docs/speed.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,8 @@ class Tagger:
         tokens = Tokens(models.load_tokenizer(choice.base), choice.card.window_tokens)
         after = _COMPILE_AFTER if compute.device.type == "cpu" else None
         model = model.to(compute.device)
-        return cls(model, tokens, schema, choice.name, settings.batch_tokens, choice.card.outside_bias, after)
+        batch_tokens = settings.batch_tokens or _PASS_TOKENS[compute.device.type]
+        return cls(model, tokens, schema, choice.name, batch_tokens, choice.card.outside_bias, after)
 
     def read(self, texts: Sequence[str]) -> list[Answer]:
         """See `Reader.read`."""

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError, model_
 
 from elmtex_batch.bases import base_identity
 from elmtex_batch.errors import ModelError
+from elmtex_batch.modelfiles import check_adapter
 from elmtex_batch.schema import Schema
 
 CARD = "elmtex.json"
@@ -67,18 +68,20 @@ def adapter_folder(name_or_path: str, reader: ReaderKind) -> Path:
 
 
 def read_card(folder: Path) -> AdapterCard:
-    """The card of an adapter folder.
+    """The card of an adapter folder in which nothing but an adapter was found.
 
     Raises:
-        ModelError: there is no card, or it is not of this format.
+        ModelError: there is no card, or it is not of this format, or `elmtex_batch.modelfiles` refuses the folder.
     """
     try:
-        return AdapterCard.model_validate_json((folder / CARD).read_text(encoding="utf-8"))
+        card = AdapterCard.model_validate_json((folder / CARD).read_text(encoding="utf-8"))
     except OSError:
         raise ModelError(f"no adapter in {folder}; name a folder made by `elmtex-batch train`, or `bundled`") from None
     except ValidationError as error:
         places = ", ".join(".".join(map(str, e["loc"])) for e in error.errors(include_input=False))
         raise ModelError(f"the adapter card {folder / CARD} is not valid: {places}") from None
+    check_adapter(folder)
+    return card
 
 
 def fingerprint(folder: Path) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elmtex_batch.adapters import AdapterCard, adapter_folder, check_fits, fingerprint, read_card
-from elmtex_batch.bases import DEFAULT_BASE
+from elmtex_batch.bases import DEFAULT_BASE, EMBEDDED
 from elmtex_batch.errors import InputMissing, ModelError
 from elmtex_batch.generator import prompts
 from elmtex_batch.schema import Schema
@@ -34,7 +34,7 @@ def choose_model(settings: ModelSettings, schema: Schema) -> Choice:
         return Choice(f"{_base_label(base)}/{_prompt_label(settings)}", base)
     folder = adapter_folder(settings.adapter, settings.reader)
     card = read_card(folder)
-    base = settings.base or card.base
+    base = settings.base or _base_of(card)
     check_fits(card, schema, base, settings.reader)
     name = f"{card.name}@{fingerprint(folder)}"
     if card.reader == "tagger":
@@ -42,6 +42,13 @@ def choose_model(settings: ModelSettings, schema: Schema) -> Choice:
     _check_prompt(card, settings)
     label = _trained_label(card) if settings.prompt == "finetuned" else _prompt_label(settings)
     return Choice(f"{name}/{label}", base, folder, card)
+
+
+def _base_of(card: AdapterCard) -> str:
+    """Embedded, or a folder of this machine. An adapter must not decide what is fetched from a hub."""
+    if card.base in EMBEDDED or (Path(card.base).is_absolute() and ".." not in Path(card.base).parts):
+        return card.base
+    raise ModelError(f"the adapter {card.name} was trained on the base model {card.base}; name it in model.base")
 
 
 def _check_prompt(card: AdapterCard, settings: ModelSettings) -> None:

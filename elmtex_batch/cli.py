@@ -23,7 +23,7 @@ exit codes:
   1  unforeseen error         2  wrong setting or usage    3  missing tool
   4  missing input            5  model or adapter          6  output not writable
   7  published rows do not account for every input         8  workers failed
-  130  interrupted
+  9  unsafe versions or settings of packages             130  interrupted
 """
 
 

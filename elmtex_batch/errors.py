@@ -47,3 +47,9 @@ class ReconciliationError(ElmtexError):
     """The published rows do not account for every input exactly once."""
 
     exit_code = 7
+
+
+class UnsafeEnvironment(ElmtexError):
+    """A package or a setting of one is known to be unsafe; see `elmtex_batch.advisories`."""
+
+    exit_code = 9

@@ -1,5 +1,7 @@
 """Language models: a base model with its LoRA adapter, token ids in, hidden states out."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,11 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from elmtex_batch.bases import EMBEDDED, resolve_base
 from elmtex_batch.errors import ModelError
-
-ARCHITECTURES = frozenset({"llama", "gemma3_text"})
-"""Model types (`config.json`) that were tried with the full attention mask and with LoRA."""
+from elmtex_batch.modelfiles import check_adapter, check_model, checked_base
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ def load_backbone(base: str, dtype: torch.dtype) -> Any:
     """The base model without its output head, as a `transformers` model in evaluation mode.
 
     Raises:
-        ModelError: the model cannot be loaded, or its architecture is not one of `ARCHITECTURES`.
+        ModelError: the model cannot be loaded, or its architecture is not one of `modelfiles.ARCHITECTURES`.
     """
     from transformers import AutoModel
 
@@ -73,18 +72,11 @@ def load_language_model(base: str, dtype: torch.dtype) -> LanguageModel:
 
 
 def _load(kind_of_model: Any, base: str, dtype: torch.dtype) -> Any:
-    from transformers import AutoConfig
-
-    source = resolve_base(base)
-    try:
-        kind = AutoConfig.from_pretrained(source, trust_remote_code=False).model_type
-        if kind not in ARCHITECTURES:
-            raise ModelError(f"the base model {base} is of type {kind}; supported: {', '.join(sorted(ARCHITECTURES))}")
+    source = checked_base(base)
+    with _loading(f"the base model {base} is damaged"):
         model = kind_of_model.from_pretrained(
             source, dtype=dtype, attn_implementation="sdpa", trust_remote_code=False, use_safetensors=True
         )
-    except (OSError, ValueError) as error:
-        raise ModelError(_not_loaded(base)) from error
     return model.eval()
 
 
@@ -96,11 +88,10 @@ def load_encoder(name: str) -> tuple[Any, Any]:
     """
     from transformers import AutoModel, AutoTokenizer
 
-    try:
+    with _loading(f"cannot load the embedding model {name}; name a folder or a hub id"):
+        check_model(name)
         tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
         model = AutoModel.from_pretrained(name, trust_remote_code=False, use_safetensors=True)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"cannot load the embedding model {name}; name a folder or a hub id") from error
     return tokenizer, model.eval()
 
 
@@ -112,22 +103,33 @@ def load_tokenizer(base: str) -> Any:
     """
     from transformers import AutoTokenizer
 
-    try:
-        return AutoTokenizer.from_pretrained(resolve_base(base), use_fast=True, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise ModelError(_not_loaded(base)) from error
-
-
-def _not_loaded(base: str) -> str:
-    known = ", ".join(EMBEDDED)
-    return f"cannot load the base model {base}; embedded are {known}, others are named by folder or hub id"
+    source = checked_base(base)
+    with _loading(f"the tokenizer of the base model {base} is missing or damaged"):
+        return AutoTokenizer.from_pretrained(source, use_fast=True, trust_remote_code=False)
 
 
 def merge_adapter(backbone: Any, folder: Path) -> Any:
-    """The backbone with the LoRA weights of `folder` added in, so that reading costs no extra products."""
+    """The backbone with the LoRA weights of `folder` added in, so that reading costs no extra products.
+
+    Raises:
+        ModelError: they do not fit.
+    """
     from peft import PeftModel
 
-    return PeftModel.from_pretrained(backbone, str(folder)).merge_and_unload().eval()
+    with _loading(f"the weights of the adapter {folder.name} do not fit the base model"):
+        check_adapter(folder)
+        return PeftModel.from_pretrained(backbone, str(folder)).merge_and_unload().eval()
+
+
+@contextmanager
+def _loading(failed: str) -> Iterator[None]:
+    """Whatever the libraries make of a damaged model, it cannot be used."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(failed) from error
 
 
 class FullAttention(nn.Module):

@@ -22,11 +22,12 @@ from ray.exceptions import RayError
 from ray.util.annotations import RayDeprecationWarning
 
 from elmtex_batch import errors
-from elmtex_batch.bases import resolve_base
+from elmtex_batch.advisories import check_environment
 from elmtex_batch.choice import choose_model
 from elmtex_batch.errors import ElmtexError, RunFailed
 from elmtex_batch.inputs import list_sources
 from elmtex_batch.keys import text_key
+from elmtex_batch.modelfiles import checked_base
 from elmtex_batch.pages.ocr import check_tesseract
 from elmtex_batch.plan import make_plan, reconcile
 from elmtex_batch.reader import Reader, load_reader
@@ -61,7 +62,7 @@ class Model:
             InputMissing: the examples of the prompt `advanced` cannot be read.
         """
         choice = choose_model(settings.model, schema)
-        resolve_base(choice.base)
+        checked_base(choice.base)
         return cls(choice.name, partial(load_reader, settings.model, schema))
 
 
@@ -84,6 +85,7 @@ def convert(
         ElmtexError: what stops a run; see `elmtex_batch.errors`.
     """
     begun = time.monotonic()
+    check_environment()
     schema = load_schema(settings.schema_)
     sources = list_sources(inputs)
     warehouse = Warehouse.create(out)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from elmtex_batch.advisories import check_environment
 from elmtex_batch.schema import Schema
 from elmtex_batch.settings import ModelSettings
 
@@ -51,7 +52,9 @@ def load_reader(settings: ModelSettings, schema: Schema) -> Reader:
 
     Raises:
         ModelError: adapter or base are missing, damaged, or do not fit each other or the schema.
+        UnsafeEnvironment: a package of this machine, which may be one of many, is known to be unsafe.
     """
+    check_environment()
     if settings.reader == "generator":
         from elmtex_batch.generator.generator import Generator
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -124,7 +125,7 @@ class Tagger:
             compute.dtype
         )
         model = TaggerModel(backbone, len(schema.tags))
-        model.head.load_state_dict(load_head(choice.folder))
+        load_head(model.head, choice.folder)
         tokens = Tokens(models.load_tokenizer(choice.base), choice.card.window_tokens)
         after = _COMPILE_AFTER if compute.device.type == "cpu" else None
         model = model.to(compute.device)
@@ -179,13 +180,13 @@ class Tagger:
         return [chunks.merge(answers, text, single) for answers, text in zip(found, texts, strict=True)]
 
 
-def load_head(folder: Path) -> dict[str, Tensor]:
-    """The head of an adapter folder in fp32.
+def load_head(head: nn.Linear, folder: Path) -> None:
+    """Fills the head from an adapter folder, in fp32.
 
     Raises:
-        ModelError: it is missing or damaged.
+        ModelError: it is missing, damaged, or of another size.
     """
     try:
-        return {name: tensor.float() for name, tensor in load_file(folder / adapters.HEAD).items()}
-    except (OSError, ValueError) as error:
-        raise ModelError(f"the tagger head {folder / adapters.HEAD} is missing or damaged") from error
+        head.load_state_dict({name: tensor.float() for name, tensor in load_file(folder / adapters.HEAD).items()})
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise ModelError(f"the tagger head {folder / adapters.HEAD} is missing, damaged or of another size") from error

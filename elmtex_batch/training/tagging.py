@@ -45,7 +45,7 @@ class Tagging:
         self.backbone = with_lora(models.load_backbone(settings.base, compute.dtype), settings, schema, compute)
         self.model = TaggerModel(self.backbone, len(schema.tags), settings.optimiser.head_dropout)
         if settings.start:
-            self.model.head.load_state_dict(load_head(start_folder(settings)))
+            load_head(self.model.head, start_folder(settings))
         self.model.to(compute.device)
 
     def examples(self, epoch: int) -> list[Example]:

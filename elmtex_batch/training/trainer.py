@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from elmtex_batch import adapters, models
+from elmtex_batch.advisories import check_environment
 from elmtex_batch.bases import base_identity
 from elmtex_batch.errors import SettingsError
 from elmtex_batch.evaluation.entities import Counts
@@ -38,6 +39,7 @@ def train(settings: TrainSettings, log: Log) -> Path:
         ModelError: the base model or the adapter to go on from cannot be loaded, or a worker failed.
         SettingsError: the checkpoint in `settings.out` was made with other settings, or development reports are
             among those to train on.
+        UnsafeEnvironment: a package is known to be unsafe.
     """
     if settings.workers > 1:
         from elmtex_batch.training.distributed import train_on_ray
@@ -48,6 +50,7 @@ def train(settings: TrainSettings, log: Log) -> Path:
 
 def train_here(settings: TrainSettings, log: Log) -> Path:
     """What one process of a training does; see `train`."""
+    check_environment()
     schema = load_schema(settings.schema_)
     data = [(path, read_reports(path, schema)) for path in settings.data]
     reports = [report for _, part in data for report in part]

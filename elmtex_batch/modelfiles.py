@@ -37,8 +37,8 @@ _TOKENIZERS = {"PreTrainedTokenizer", "TokenizersBackend", "LlamaTokenizer", "Ge
 Config = dict[str, Any]
 
 
-def check_adapter(folder: Path) -> None:
-    """Refuses an adapter folder that is anything but LoRA for known layers, in safetensors.
+def check_adapter(folder: Path) -> frozenset[str]:
+    """Refuses an adapter folder that is anything but LoRA for known layers, in safetensors; returns the weights' names.
 
     Raises:
         ModelError: says what is wrong with it.
@@ -51,7 +51,7 @@ def check_adapter(folder: Path) -> None:
         raise ModelError(f"the adapter {folder.name} has no {_ADAPTER_CONFIG}, or a damaged one") from None
     if odd := list(_beyond_lora(config)):
         raise ModelError(f"{_ADAPTER_CONFIG} of the adapter {folder.name} is not plain LoRA: {', '.join(odd)}")
-    _check_weights(folder / _ADAPTER_WEIGHTS, config["r"])
+    return _check_weights(folder / _ADAPTER_WEIGHTS, config["r"])
 
 
 def _beyond_lora(config: Config) -> Iterator[str]:
@@ -66,7 +66,7 @@ def _beyond_lora(config: Config) -> Iterator[str]:
     yield from (name for name, value in others.items() if value != _LORA_FIXED.get(name))
 
 
-def _check_weights(path: Path, rank: int) -> None:
+def _check_weights(path: Path, rank: int) -> frozenset[str]:
     try:
         with safe_open(path, "np") as file:
             shapes = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118 - no mapping
@@ -74,6 +74,7 @@ def _check_weights(path: Path, rank: int) -> None:
         raise ModelError(f"the adapter {path.parent.name} has no {path.name}, or a damaged one") from None
     if not all(_LORA_KEY.fullmatch(key) and rank in shape for key, shape in shapes.items()):
         raise ModelError(f"the weights of the adapter {path.parent.name} are not those that its configuration names")
+    return frozenset(shapes)
 
 
 def checked_base(name: str) -> str:

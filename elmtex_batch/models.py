@@ -114,11 +114,15 @@ def merge_adapter(backbone: Any, folder: Path) -> Any:
     Raises:
         ModelError: they do not fit.
     """
-    from peft import PeftModel
+    from peft import PeftModel, get_peft_model_state_dict
 
-    with _loading(f"the weights of the adapter {folder.name} do not fit the base model"):
-        check_adapter(folder)
-        return PeftModel.from_pretrained(backbone, str(folder)).merge_and_unload().eval()
+    misfit = f"the weights of the adapter {folder.name} do not fit the base model"
+    with _loading(misfit):
+        names = check_adapter(folder)
+        model = PeftModel.from_pretrained(backbone, str(folder))
+        if {*get_peft_model_state_dict(model)} != names:  # peft leaves out, or as they were, what does not match
+            raise ModelError(misfit)
+        return model.merge_and_unload().eval()
 
 
 @contextmanager

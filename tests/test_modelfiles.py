@@ -14,10 +14,11 @@ from safetensors.torch import load_file, save_file
 
 from elmtex_batch.adapters import BUNDLED, CARD, HEAD
 from elmtex_batch.errors import ModelError
-from elmtex_batch.models import load_backbone, load_language_model, load_tokenizer
+from elmtex_batch.models import load_backbone, load_language_model, load_tokenizer, merge_adapter
 from elmtex_batch.reader import load_reader
 from elmtex_batch.schema import Schema
 from elmtex_batch.settings import ModelSettings
+from elmtex_batch.tagger import load_head
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 Damage = Callable[[Path], Any]
@@ -113,11 +114,9 @@ ADAPTERS: dict[str, tuple[Damage, str]] = {
     "list": (lambda f: (f / CONFIG).write_text("[]"), "a damaged one"),
     "large configuration": (lambda f: (f / CONFIG).write_text(" " * (2 << 20) + "{}"), "a damaged one"),
     "odd weights": (lambda f: rename_weights(f, "lora_A", "base"), "not those that its configuration names"),
-    "other depth": (lambda f: rename_weights(f, "layers.1.", "layers.99."), "do not fit the base model"),
     "truncated": (lambda f: (f / WEIGHTS).write_bytes((f / WEIGHTS).read_bytes()[:-1]), "or a damaged one"),
     "huge header": (lambda f: header(f, 1 << 62), "or a damaged one"),
     "short header": (lambda f: header(f, 9), "or a damaged one"),
-    "damaged head": (lambda f: (f / HEAD).write_bytes(b"\x08" + bytes(7) + b"{      }"), "damaged or of another size"),
     "upward base": (lambda f: put(f, CARD, base="../../"), r"name it in model\.base"),
     "fetched base": (lambda f: put(f, CARD, base="someone/model"), r"name it in model\.base"),
     "upward path": (lambda f: put(f, CARD, base="/tmp/../etc"), r"name it in model\.base"),
@@ -130,6 +129,25 @@ def test_a_hostile_adapter_is_refused(damage: Damage, message: str, adapter: Pat
     with pytest.raises(ModelError, match=message):
         load_reader(ModelSettings(adapter=str(adapter)), schema)
     assert not trace.exists()
+
+
+def test_an_adapter_for_other_layers_is_refused(tmp_path: Path, tiny_base: str) -> None:
+    """peft would leave the layers that it has nothing for as they are, with a warning."""
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(r=2, target_modules=["q_proj", "up_proj"])
+    get_peft_model(load_backbone(tiny_base, torch.float32), config).save_pretrained(str(tmp_path))
+    merge_adapter(load_backbone(tiny_base, torch.float32), tmp_path)
+    rename_weights(tmp_path, "layers.1.", "layers.9.")
+    with pytest.raises(ModelError, match="do not fit the base model"):
+        merge_adapter(load_backbone(tiny_base, torch.float32), tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"\x08" + bytes(7) + b"{      }", b"", bytes(8), b"\xff" * 16])
+def test_a_damaged_head_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / HEAD).write_bytes(content)
+    with pytest.raises(ModelError, match="damaged or of another size"):
+        load_head(torch.nn.Linear(8, 3), tmp_path)
 
 
 BASES: dict[str, tuple[Damage, str]] = {

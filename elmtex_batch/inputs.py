@@ -1,11 +1,12 @@
 """What is to be converted: files, folders, globs and lists, on any filesystem that pyarrow opens, as a manifest."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,7 +15,6 @@ from pyarrow import fs
 from elmtex_batch import records
 from elmtex_batch.errors import InputMissing
 from elmtex_batch.reasons import Code, Reason
-from elmtex_batch.records import Row
 from elmtex_batch.settings import PageSettings
 
 Known = Mapping[tuple[str, int, int | None], str]
@@ -72,19 +72,37 @@ def hash_sources(sources: Sequence[Source], settings: PageSettings, known: Known
     Those that `known` has with the same size and time are not read again. A file that cannot be read is a document of
     its own, with an id made from its name.
     """
+    doc_ids = [(known or {}).get((source.path, source.size, source.modified)) for source in sources]
+    codes: list[str | None] = [None] * len(sources)
+    sizes = [source.size for source in sources]
+    unknown = [i for i, doc_id in enumerate(doc_ids) if doc_id is None or sources[i].code]
     with ThreadPoolExecutor(max_workers=8) as pool:
-        rows = list(pool.map(partial(_describe, settings=settings, known=known or {}), sources))
-    return pa.Table.from_pylist(rows, records.FILES)
+        found = pool.map(partial(_describe, settings=settings), (sources[i] for i in unknown))
+        for i, (doc_id, size, code) in zip(unknown, found, strict=True):
+            doc_ids[i], sizes[i], codes[i] = doc_id, size, code
+    paths, times = [source.path for source in sources], [source.modified for source in sources]
+    return pa.Table.from_arrays(
+        [
+            pa.array(column, field.type)
+            for column, field in zip((paths, sizes, times, doc_ids, codes), records.FILES, strict=True)
+        ],
+        schema=records.FILES,
+    )
 
 
 def documents_of(files: pa.Table) -> pa.Table:
-    """One row per distinct content (`records.MANIFEST`), with all its sources."""
-    documents: dict[str, Row] = {}
-    for row in files.to_pylist():
-        reasons = records.encode_reasons([Reason(Code(row["code"]))]) if row["code"] else []
-        document = {"doc_id": row["doc_id"], "sources": [], "size": row["size"], "reasons": reasons}
-        documents.setdefault(row["doc_id"], document)["sources"].append(row["source"])
-    return pa.Table.from_pylist(list(documents.values()), records.MANIFEST)
+    """One row per distinct content (`records.MANIFEST`), with all its sources, in the order of the first of these."""
+    groups = files.group_by("doc_id", use_threads=False).aggregate(
+        [("source", "list"), ("size", "first"), ("code", "min")]
+    )
+    reasons = [records.encode_reasons([Reason(Code(code))]) if code else [] for code in groups["code_min"].to_pylist()]
+    columns = [
+        groups["doc_id"],
+        groups["source_list"],
+        groups["size_first"],
+        pa.array(reasons, records.MANIFEST.field("reasons").type),
+    ]
+    return pa.Table.from_arrays(columns, schema=records.MANIFEST)
 
 
 def known_of(files: pa.Table) -> Known:
@@ -119,21 +137,37 @@ def _expand(spec: str) -> Iterator[Source]:
     # A name that exists is taken as it is, so that "scan [1].pdf" is no pattern.
     pattern = path if info.type == fs.FileType.NotFound and any(c in path for c in _GLOB) else None
     base = _fixed_part(path) if pattern else path
-    inside = None if prefix else Path(base).resolve()
+    is_inside = None if prefix else _below(base)
     selector = fs.FileSelector(base, recursive=True, allow_not_found=True)
     for entry in filesystem.get_file_info(selector):
         listed = entry.type != fs.FileType.Directory and not _hidden(entry.path, base)
         if listed and _matches(entry.path, pattern):
-            yield _listed(prefix, entry, inside)
+            yield _listed(prefix, entry, is_inside)
 
 
-def _listed(prefix: str, info: fs.FileInfo, inside: Path | None = None) -> Source:
+def _listed(prefix: str, info: fs.FileInfo, is_inside: Callable[[str], bool] | None = None) -> Source:
     code = None
     if info.type != fs.FileType.File:  # a pipe, a device, a link to nothing
         code = Code.NOT_A_FILE
-    elif inside and inside not in Path(info.path).resolve().parents:
+    elif is_inside and not is_inside(info.path):
         code = Code.OUTSIDE_OF_INPUT
     return Source(prefix + info.path, info.size or 0, info.mtime_ns, code)
+
+
+def _below(base: str) -> Callable[[str], bool]:
+    """Tells whether a file is in this folder, or further down, once all links are followed; resolves a folder once."""
+    inside = os.path.realpath(base).rstrip("/") + "/"
+
+    @lru_cache(maxsize=1_024)
+    def folder_is_inside(folder: str) -> bool:
+        return f"{os.path.realpath(folder)}/".startswith(inside)
+
+    def is_inside(path: str) -> bool:
+        if os.path.islink(path):  # noqa: PTH114 - a million times
+            return os.path.realpath(path).startswith(inside)
+        return folder_is_inside(os.path.dirname(path))  # noqa: PTH120
+
+    return is_inside
 
 
 def _open(spec: str) -> tuple[fs.FileSystem, str]:
@@ -168,20 +202,18 @@ def _hidden(path: str, base: str) -> bool:
     return any(part.startswith(".") for part in path.removeprefix(base).split("/"))
 
 
-def _describe(source: Source, settings: PageSettings, known: Known) -> Row:
-    row = {"source": source.path, "size": source.size, "modified": source.modified, "code": None}
+def _describe(source: Source, settings: PageSettings) -> tuple[str, int, str | None]:
+    """Its doc_id, its size, and why it is not to be read, if that is so."""
     if source.code:
-        return {**row, "doc_id": _id_of_name(source), "code": source.code.value}
-    if doc_id := known.get((source.path, source.size, source.modified)):
-        return {**row, "doc_id": doc_id}
+        return _id_of_name(source), source.size, source.code.value
     try:
         doc_id, size = _hash(source.path)
     except FileNotFoundError:
-        return {**row, "doc_id": _id_of_name(source), "code": Code.VANISHED.value}
+        return _id_of_name(source), source.size, Code.VANISHED.value
     except OSError:
-        return {**row, "doc_id": _id_of_name(source), "code": Code.UNREADABLE.value}
+        return _id_of_name(source), source.size, Code.UNREADABLE.value
     too_large = Code.FILE_TOO_LARGE.value if size > settings.max_file_mb * 1e6 else None
-    return {**row, "doc_id": doc_id, "size": size, "code": too_large if size else Code.EMPTY_FILE.value}
+    return doc_id, size, too_large if size else Code.EMPTY_FILE.value
 
 
 def _id_of_name(source: Source) -> str:

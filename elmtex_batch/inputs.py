@@ -14,6 +14,7 @@ from pyarrow import fs
 
 from elmtex_batch import records
 from elmtex_batch.errors import InputMissing
+from elmtex_batch.places import as_place, check_place, open_place
 from elmtex_batch.reasons import Code, Reason
 from elmtex_batch.settings import PageSettings
 
@@ -48,6 +49,7 @@ def list_sources(inputs: Sequence[str]) -> list[Source]:
     """
     found: dict[str, Source] = {}
     for spec in _spelled_out(inputs):
+        check_place(spec)
         sources = list(_expand(spec))
         if not sources:
             raise InputMissing("an input matches no file; check its spelling, or the list file that names it")
@@ -61,7 +63,7 @@ def read_bytes(source: str) -> bytes:
     Raises:
         OSError: it cannot be read.
     """
-    filesystem, path = _open(source)
+    filesystem, path = open_place(source)
     with filesystem.open_input_stream(path) as stream:
         return bytes(stream.read())
 
@@ -128,30 +130,39 @@ def _spelled_out(inputs: Iterable[str]) -> Iterator[str]:
 
 
 def _expand(spec: str) -> Iterator[Source]:
-    filesystem, path = _open(spec)
-    prefix = "" if isinstance(filesystem, fs.LocalFileSystem) else f"{filesystem.type_name}://"
+    try:
+        yield from _listing(spec)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise InputMissing("an input's URI is of no kind that pyarrow opens (s3, gs, abfs, hdfs, file)") from None
+    except OSError:
+        raise InputMissing("an input cannot be listed; check its bucket or host, the endpoint and the keys") from None
+
+
+def _listing(spec: str) -> Iterator[Source]:
+    filesystem, path = open_place(spec)
+    local = isinstance(filesystem, fs.LocalFileSystem)
     info = filesystem.get_file_info(path)
     if info.type == fs.FileType.File:
-        yield _listed(prefix, info)
+        yield _listed(spec, info)
         return
     # A name that exists is taken as it is, so that "scan [1].pdf" is no pattern.
     pattern = path if info.type == fs.FileType.NotFound and any(c in path for c in _GLOB) else None
     base = _fixed_part(path) if pattern else path
-    is_inside = None if prefix else _below(base)
+    is_inside = _below(base) if local else None
     selector = fs.FileSelector(base, recursive=True, allow_not_found=True)
     for entry in filesystem.get_file_info(selector):
         listed = entry.type != fs.FileType.Directory and not _hidden(entry.path, base)
         if listed and _matches(entry.path, pattern):
-            yield _listed(prefix, entry, is_inside)
+            yield _listed(spec, entry, is_inside)
 
 
-def _listed(prefix: str, info: fs.FileInfo, is_inside: Callable[[str], bool] | None = None) -> Source:
+def _listed(spec: str, info: fs.FileInfo, is_inside: Callable[[str], bool] | None = None) -> Source:
     code = None
     if info.type != fs.FileType.File:  # a pipe, a device, a link to nothing
         code = Code.NOT_A_FILE
     elif is_inside and not is_inside(info.path):
         code = Code.OUTSIDE_OF_INPUT
-    return Source(prefix + info.path, info.size or 0, info.mtime_ns, code)
+    return Source(as_place(spec, info.path), info.size or 0, info.mtime_ns, code)
 
 
 def _below(base: str) -> Callable[[str], bool]:
@@ -168,16 +179,6 @@ def _below(base: str) -> Callable[[str], bool]:
         return folder_is_inside(os.path.dirname(path))  # noqa: PTH120
 
     return is_inside
-
-
-def _open(spec: str) -> tuple[fs.FileSystem, str]:
-    if "://" not in spec:
-        return fs.LocalFileSystem(), str(Path(spec).absolute())
-    try:
-        filesystem, path = fs.FileSystem.from_uri(spec)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise InputMissing("an input's URI is of no kind that pyarrow opens (s3, gs, abfs, hdfs, file)") from None
-    return filesystem, path
 
 
 def _fixed_part(pattern: str) -> str:
@@ -222,7 +223,7 @@ def _id_of_name(source: Source) -> str:
 
 def _hash(source: str) -> tuple[str, int]:
     digest, size = hashlib.sha256(), 0
-    filesystem, path = _open(source)
+    filesystem, path = open_place(source)
     with filesystem.open_input_stream(path) as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)

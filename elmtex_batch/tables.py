@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from elmtex_batch.errors import OutputError
+from elmtex_batch.places import open_place
 
 _LOCK = ".lock"
 _TAKEN = "another run is writing to this output folder; wait for it to end, or name another folder"
@@ -103,10 +104,7 @@ class Tables:
             filesystem.delete_file(f"{root}/{table}/{part}")
 
     def _open(self) -> tuple[fs.FileSystem, str]:
-        if "://" not in self.uri:
-            return fs.LocalFileSystem(), self.uri
-        filesystem, root = fs.FileSystem.from_uri(self.uri)
-        return filesystem, root
+        return open_place(self.uri)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from elmtex_batch import records
 from elmtex_batch.errors import InputMissing
+from elmtex_batch.places import check_place
 from elmtex_batch.reasons import Code
 from elmtex_batch.schema import Schema
 from elmtex_batch.tables import Tables
@@ -27,6 +28,7 @@ class Warehouse:
     """An output folder, local or on any filesystem that pyarrow opens."""
 
     def __init__(self, uri: str) -> None:
+        check_place(uri)
         self.uri = uri
         self._tables = Tables(uri)
 

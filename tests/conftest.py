@@ -1,10 +1,12 @@
 """What several test modules share: schemas, and a language model small enough to train in seconds."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+from s3_server import s3_server
 
 from elmtex_batch.schema import Schema, load_schema
 
@@ -16,6 +18,20 @@ settings.load_profile("untimed")
 @pytest.fixture(scope="session")
 def schema() -> Schema:
     return load_schema("elmtex")
+
+
+@pytest.fixture(scope="session")
+def s3_environment() -> Iterator[dict[str, str]]:
+    with s3_server() as environment:
+        yield environment
+
+
+@pytest.fixture
+def s3(s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """A real S3 server; returns the environment variables that lead to it, which are set."""
+    for name, value in s3_environment.items():
+        monkeypatch.setenv(name, value)
+    return s3_environment
 
 
 @pytest.fixture(scope="session")

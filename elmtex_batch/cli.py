@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from elmtex_batch import __version__
+from elmtex_batch import __version__, commands_warehouse
 from elmtex_batch.errors import ElmtexError, SettingsError
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_convert(commands)
     _add_status(commands)
     _add_retry(commands)
+    commands_warehouse.add_compact(commands)
     _add_train(commands)
     _add_augment(commands)
     _add_evaluate(commands)

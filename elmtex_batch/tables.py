@@ -3,9 +3,10 @@
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +17,17 @@ from elmtex_batch.places import open_place
 
 _LOCK = ".lock"
 _TAKEN = "another run is writing to this output folder; wait for it to end, or name another folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """A part's name, bytes on disk, rows, schema with metadata, and first run, "" if it does not say."""
+
+    part: str
+    size: int
+    rows: int
+    schema: pa.Schema
+    oldest_run: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,32 +78,62 @@ class Tables:
         names = (info.base_name for info in infos)
         return sorted(name for name in names if name.endswith(".parquet") and not name.startswith("."))
 
+    def footers(self, table: str) -> Iterator[Footer]:
+        """What the parts of a table tell about themselves, in the order of their names."""
+        filesystem, root = self._open()
+        for part in self.parts(table):
+            path = f"{root}/{table}/{part}"
+            with pq.ParquetFile(path, filesystem=filesystem) as file:
+                size = filesystem.get_file_info(path).size
+                yield Footer(part, size, file.metadata.num_rows, file.schema_arrow, _oldest_run(file.metadata))
+
     def read(self, table: str, part: str) -> pa.Table:
         filesystem, root = self._open()
         return pq.read_table(f"{root}/{table}/{part}", filesystem=filesystem, partitioning=None)
 
-    def scan(self, table: str, columns: list[str]) -> Iterator[tuple[str, pa.RecordBatch]]:
-        """The chosen columns of all rows, with the part that holds them."""
+    def read_group(self, table: str, part: str, number: int) -> pa.Table:
+        """One of a part's row groups."""
         filesystem, root = self._open()
-        for part in self.parts(table):
-            with pq.ParquetFile(f"{root}/{table}/{part}", filesystem=filesystem) as file:
-                for batch in file.iter_batches(columns=columns):
-                    yield part, batch.select(columns)
+        with pq.ParquetFile(f"{root}/{table}/{part}", filesystem=filesystem) as file:
+            return file.read_row_group(number)
 
-    def write(self, table: str, rows: pa.Table, part: str | None = None) -> str:
+    def read_groups(self, table: str, part: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
+        """A part's row groups one after the other, so that a large part needs little memory."""
+        filesystem, root = self._open()
+        with pq.ParquetFile(f"{root}/{table}/{part}", filesystem=filesystem) as file:
+            for number in range(file.num_row_groups):
+                rows = file.read_row_group(number, columns=columns)
+                yield rows.select(columns) if columns else rows
+
+    def read_without(self, table: str, part: str, lost: Collection[int]) -> Iterator[pa.Table]:
+        """The same without the rows of these numbers; row groups of which nothing is left are left out."""
+        first = 0
+        for rows in self.read_groups(table, part):
+            kept = rows.filter(pa.array([number not in lost for number in range(first, first + len(rows))], pa.bool_()))
+            first += len(rows)
+            if len(kept):
+                yield kept
+
+    def scan(self, table: str, columns: list[str]) -> Iterator[tuple[str, pa.Table]]:
+        """The chosen columns of all rows, with the part that holds them."""
+        for part in self.parts(table):
+            for rows in self.read_groups(table, part, columns):
+                yield part, rows
+
+    def write(self, table: str, rows: pa.Table | Iterable[pa.Table], part: str | None = None) -> str:
         """Publishes rows as a part and returns its name, which is made from its content if none is given.
+
+        Of several tables of one schema, at least one, each becomes a row group.
 
         Raises:
             OutputError: it cannot be written; nothing half written is published.
         """
-        sink = pa.BufferOutputStream()
-        pq.write_table(rows, sink, compression="zstd")
-        content = sink.getvalue()
+        content, count = _encode([rows] if isinstance(rows, pa.Table) else rows)
         part = part or f"part-{hashlib.sha256(content).hexdigest()[:32]}.parquet"
         filesystem, root = self._open()
         with _told():
             if isinstance(filesystem, fs.LocalFileSystem):
-                _put(content, f"{root}/{table}", part, len(rows))
+                _put(content, f"{root}/{table}", part, count)
             else:
                 with filesystem.open_output_stream(f"{root}/{table}/{part}") as stream:
                     stream.write(content)
@@ -115,6 +157,26 @@ def _told() -> Iterator[None]:
     except (OSError, pa.ArrowInvalid) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else type(error).__name__
         raise OutputError(f"cannot write to the output folder: {reason}") from None
+
+
+def _encode(groups: Iterable[pa.Table]) -> tuple[pa.Buffer, int]:
+    """A Parquet file with these row groups, and how many rows it has."""
+    groups, sink, count = iter(groups), pa.BufferOutputStream(), 0
+    first = next(groups)
+    with pq.ParquetWriter(sink, first.schema, compression="zstd") as writer:
+        for rows in chain([first], groups):
+            writer.write_table(rows)
+            count += len(rows)
+    return sink.getvalue(), count
+
+
+def _oldest_run(footer: pq.FileMetaData) -> str:
+    """From the statistics, which every part written here has."""
+    names = [footer.schema.column(i).path for i in range(footer.num_columns)]
+    if "run_id" not in names:
+        return ""
+    groups = (footer.row_group(i).column(names.index("run_id")).statistics for i in range(footer.num_row_groups))
+    return min((str(found.min) for found in groups if found and found.has_min_max), default="")
 
 
 def _put(content: pa.Buffer, folder: str, name: str, rows: int) -> None:

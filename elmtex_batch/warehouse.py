@@ -1,10 +1,10 @@
 """What a run publishes.
 
 `OUT/documents/` has one row per document, `OUT/items/` one row per value, derived from it part by part; `OUT/texts/`
-keeps the texts for other models, `OUT/manifests/` the input files.
+keeps the texts for other models, `OUT/manifests/` the input files, `OUT/runs/` the records of the runs.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import reduce
 from typing import Any, Self
@@ -12,14 +12,17 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from elmtex_batch import records
+from elmtex_batch import compaction, records, versions
 from elmtex_batch.errors import InputMissing
 from elmtex_batch.places import check_place
 from elmtex_batch.reasons import Code
 from elmtex_batch.schema import Schema
 from elmtex_batch.tables import Tables
 
-DOCUMENTS, ITEMS, TEXTS, MANIFESTS = "documents", "items", "texts", "manifests"
+DOCUMENTS, ITEMS, TEXTS, MANIFESTS, RUNS = "documents", "items", "texts", "manifests", "runs"
+_NAMED_BY_RUN = (MANIFESTS, RUNS)
+_MERGED = (DOCUMENTS, TEXTS, *_NAMED_BY_RUN)
+"""The tables that `compact` merges; `items/` follows `documents/`."""
 _KEY = ["doc_id", "schema", "model"]
 """Of a document's rows with the same key, that of the last run counts."""
 
@@ -104,37 +107,72 @@ class Warehouse:
         self.write_part(results.drop_columns("published_text"))
 
     def texts_with(self, text_key: str) -> dict[str, str]:
-        """For each document with a text of this key the part that has the last one."""
+        """For each document with a text of this key the place of the last one: a part and its row group."""
         found: dict[str, tuple[str, str]] = {}
-        for part, batch in self._tables.scan(TEXTS, ["doc_id", "text_key", "run_id"]):
-            rows = batch.filter(pc.equal(batch["text_key"], text_key))
-            for doc_id, run_id in zip(rows["doc_id"].to_pylist(), rows["run_id"].to_pylist(), strict=True):
-                found[doc_id] = max(found.get(doc_id, ("", "")), (run_id, part))
-        return {doc_id: part for doc_id, (_, part) in found.items()}
+        for part in self._tables.parts(TEXTS):
+            for group, rows in enumerate(self._tables.read_groups(TEXTS, part, ["doc_id", "text_key", "run_id"])):
+                rows = rows.filter(pc.equal(rows["text_key"], text_key))
+                for doc_id, run_id in zip(rows["doc_id"].to_pylist(), rows["run_id"].to_pylist(), strict=True):
+                    found[doc_id] = max(found.get(doc_id, ("", "")), (run_id, f"{part}/{group}"))
+        return {doc_id: place for doc_id, (_, place) in found.items()}
 
-    def read_texts(self, part: str) -> pa.Table:
-        """The rows of a part of `texts/`."""
-        return self._tables.read(TEXTS, part)
+    def read_texts(self, place: str) -> pa.Table:
+        """The rows of a place in `texts/`."""
+        part, group = place.split("/")
+        return self._tables.read_group(TEXTS, part, int(group))
 
     def repair(self) -> None:
-        """Completes what a crash has left: parts without their items, and rows that a later run has replaced."""
-        missing = set(self._tables.parts(DOCUMENTS)) - set(self._tables.parts(ITEMS))
-        for name in sorted(missing):
-            self._tables.write(ITEMS, items_of(self._tables.read(DOCUMENTS, name)), name)
+        """Completes what a crash has left: parts without items, parts that were merged, rows that were replaced."""
+        for name in sorted(set(self._tables.parts(DOCUMENTS)) - set(self._tables.parts(ITEMS))):
+            self._derive_items(name)
+        for table in _MERGED:
+            for footer in list(self._tables.footers(table)):
+                for part in compaction.replaced_by(footer.schema):
+                    self._tables.delete(table, part)
         for name in set(self._tables.parts(ITEMS)) - set(self._tables.parts(DOCUMENTS)):
             self._tables.delete(ITEMS, name)
         self.drop_replaced()
 
     def drop_replaced(self) -> None:
         """Takes out the rows of documents that a later run did again (`retry`), a part at a time."""
-        for name, lost in _replaced_rows(list(self._tables.scan(DOCUMENTS, [*_KEY, "run_id"]))).items():
-            documents = self._tables.read(DOCUMENTS, name)
-            documents = documents.filter(pa.array([i not in lost for i in range(len(documents))]))
+        lost = versions.outdated(self._tables.scan(DOCUMENTS, [*_KEY, "run_id"]), _KEY)
+        for footer in list(self._tables.footers(DOCUMENTS)):
+            if footer.part not in lost:
+                continue
             # Until the old part is gone both are there. A crash in between leaves what this method takes out.
-            if len(documents):
-                self.write_part(documents)
+            if len(lost[footer.part]) < footer.rows:
+                rows = self._tables.read_without(DOCUMENTS, footer.part, lost[footer.part])
+                self._derive_items(self._tables.write(DOCUMENTS, rows))
             for table in (DOCUMENTS, ITEMS):
-                self._tables.delete(table, name)
+                self._tables.delete(table, footer.part)
+
+    def compact(self, target_bytes: int) -> dict[str, tuple[int, int]]:
+        """Merges small parts into parts of about this size; returns for each table how many there were and are.
+
+        For a moment readers see both; a part is never seen half, and no row is ever missing. Takes in memory two to
+        three times the size of a part.
+
+        Raises:
+            OutputError: a run is writing to this folder, or it cannot be written.
+        """
+        with self.writing():
+            return {table: self._compact(table, target_bytes) for table in _MERGED}
+
+    def _compact(self, table: str, target_bytes: int) -> tuple[int, int]:
+        footers = list(self._tables.footers(table))
+        for parts in compaction.plan(footers, target_bytes):
+            # The lists of files and runs count by the order of their names.
+            name = compaction.merge(self._tables, table, parts, parts[-1] if table in _NAMED_BY_RUN else None)
+            if table == DOCUMENTS:
+                self._derive_items(name)
+            for part in set(parts) - {name}:
+                self._tables.delete(table, part)
+                if table == DOCUMENTS:
+                    self._tables.delete(ITEMS, part)
+        return len(footers), len(self._tables.parts(table))
+
+    def _derive_items(self, part: str) -> None:
+        self._tables.write(ITEMS, (items_of(rows) for rows in self._tables.read_groups(DOCUMENTS, part)), part)
 
     def ids_done(self, schema: Schema, model: str, text_key: str, retried: str | None = None) -> set[str]:
         """The documents published with this schema, model and key of texts, but for those with the reason `retried`."""
@@ -171,47 +209,32 @@ class Warehouse:
     def ledger(self) -> pa.Table:
         """`doc_id`, `status`, `reasons`, `schema`, `model` and `run_id` of every row."""
         columns = [*_KEY, "status", "reasons", "run_id"]
-        batches = [batch for _, batch in self._tables.scan(DOCUMENTS, columns)]
-        return pa.Table.from_batches(batches) if batches else pa.table({name: [] for name in columns})
+        tables = [rows for _, rows in self._tables.scan(DOCUMENTS, columns)]
+        return pa.concat_tables(tables) if tables else pa.table({name: [] for name in columns})
 
 
 def items_of(documents: pa.Table) -> pa.Table:
     """The values of documents, flat, in the schema's order of categories and the text's order of values."""
-    categories = [field.name for field in documents.schema.field("extraction").type]
-    rows = []
-    for document in documents.select(["doc_id", "extraction", "schema", "model", "run_id"]).to_pylist():
-        constant = {name: document[name] for name in ("doc_id", "schema", "model", "run_id")}
-        for category in categories:
-            values = (document["extraction"] or {}).get(category) or []
-            rows += [{**constant, "category": category, "ordinal": i, **value} for i, value in enumerate(values)]
+    extraction = documents["extraction"].combine_chunks()
+    found = [_values_of(extraction, number, field.name) for number, field in enumerate(extraction.type)]
+    values = pa.concat_tables(found).sort_by([(name, "ascending") for name in ("row", "place", "ordinal")])
+    columns = {name: documents[name].take(values["row"]) for name in ("doc_id", "schema", "model", "run_id")}
+    columns |= {name: values[name] for name in values.column_names}
     metadata = documents.schema.metadata
-    return pa.Table.from_pylist(rows, records.ITEMS).replace_schema_metadata(metadata)
+    return pa.table([columns[name] for name in records.ITEMS.names], records.ITEMS.with_metadata(metadata))
 
 
-def _replaced_rows(batches: Sequence[tuple[str, pa.RecordBatch]]) -> dict[str, set[int]]:
-    """For each part the numbers of its rows that another part replaces; `batches`: keys and runs of all parts."""
-    sizes: dict[str, int] = {}
-    tables = []
-    for part, batch in batches:
-        first = sizes.get(part, 0)
-        sizes[part] = first + len(batch)
-        numbers = pa.array(range(first, sizes[part]))
-        tables.append(
-            pa.Table.from_batches([batch])
-            .append_column("row", numbers)
-            .append_column("part", pa.repeat(part, len(batch)))
-        )
-    if not tables:
-        return {}
-    rows = pa.concat_tables(tables)
-    rows = rows.append_column("size", pa.array([sizes[part] for part in rows["part"].to_pylist()]))
-    # The last run's row counts; of two equal ones that of the smaller part, which was made from the other.
-    rows = rows.sort_by([*((name, "ascending") for name in _KEY), ("run_id", "descending"), ("size", "ascending")])
-    repeats = [pc.equal(rows[name].slice(1), rows[name].slice(0, len(rows) - 1)) for name in _KEY]
-    replaced: dict[str, set[int]] = {}
-    for row in rows.slice(1).filter(reduce(pc.and_, repeats)).select(["part", "row"]).to_pylist():
-        replaced.setdefault(row["part"], set()).add(row["row"])
-    return replaced
+def _values_of(extraction: pa.StructArray, place: int, category: str) -> pa.Table:
+    """The values of one category, with the rows of their documents."""
+    lists = pc.struct_field(extraction, category)
+    rows = pc.list_parent_indices(lists)
+    lengths = pc.fill_null(pc.list_value_length(lists), 0)
+    before = pc.subtract(pc.cumulative_sum(lengths), lengths)
+    ordinals = pc.subtract(pa.array(range(len(rows)), pa.int32()), before.take(rows))
+    values = pa.Table.from_struct_array(pc.list_flatten(lists))
+    fixed = {"row": rows, "place": pa.repeat(pa.scalar(place), len(rows)), "ordinal": ordinals}
+    fixed["category"] = pa.repeat(category, len(rows))
+    return pa.table({**fixed, **dict(zip(values.column_names, values.columns, strict=True))})
 
 
 def _tuples(table: pa.Table) -> Iterator[tuple[Any, ...]]:

@@ -14,6 +14,7 @@ import pytest
 from elmtex_batch import records
 from elmtex_batch.errors import OutputError
 from elmtex_batch.schema import Schema
+from elmtex_batch.tables import Tables
 from elmtex_batch.warehouse import Warehouse
 
 BOX = {"x0": 1.0, "y0": 2.0, "x1": 3.0, "y1": 4.0}
@@ -183,6 +184,7 @@ def crash_at(number: int, write: Callable[[], None]) -> bool:
     for name in ("fsync", "replace", "unlink"):
         setattr(os, name, counted(getattr(os, name)))
     pq.read_metadata = counted(pq.read_metadata)
+    Tables.delete = counted(Tables.delete)  # type: ignore[method-assign]
     write()
     os._exit(0)
 

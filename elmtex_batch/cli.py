@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_status(commands)
     _add_retry(commands)
     commands_warehouse.add_compact(commands)
+    commands_warehouse.add_export(commands)
     _add_train(commands)
     _add_augment(commands)
     _add_evaluate(commands)

@@ -42,7 +42,7 @@ class Tables:
         Raises:
             OutputError: that cannot be done.
         """
-        with _told():
+        with output_errors():
             filesystem, root = self._open()
             for table in tables:
                 filesystem.create_dir(f"{root}/{table}", recursive=True)
@@ -62,7 +62,7 @@ class Tables:
         if not isinstance(filesystem, fs.LocalFileSystem):
             yield
             return
-        with _told():
+        with output_errors():
             lock = open(f"{root}/{_LOCK}", "a")  # noqa: PTH123, SIM115 - closed below
         with lock:
             try:
@@ -131,7 +131,7 @@ class Tables:
         content, count = _encode([rows] if isinstance(rows, pa.Table) else rows)
         part = part or f"part-{hashlib.sha256(content).hexdigest()[:32]}.parquet"
         filesystem, root = self._open()
-        with _told():
+        with output_errors():
             if isinstance(filesystem, fs.LocalFileSystem):
                 _put(content, f"{root}/{table}", part, count)
             else:
@@ -150,13 +150,17 @@ class Tables:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Failures of the filesystem, without the paths that their messages quote."""
+def output_errors(place: str = "the output folder") -> Iterator[None]:
+    """Tells failures of the filesystem without the paths that their messages quote.
+
+    Raises:
+        OutputError: instead of what the filesystem raises.
+    """
     try:
         yield
     except (OSError, pa.ArrowInvalid) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else type(error).__name__
-        raise OutputError(f"cannot write to the output folder: {reason}") from None
+        raise OutputError(f"cannot write to {place}: {reason}") from None
 
 
 def _encode(groups: Iterable[pa.Table]) -> tuple[pa.Buffer, int]:

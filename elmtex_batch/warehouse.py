@@ -126,9 +126,10 @@ class Warehouse:
         for name in sorted(set(self._tables.parts(DOCUMENTS)) - set(self._tables.parts(ITEMS))):
             self._derive_items(name)
         for table in _MERGED:
-            for footer in list(self._tables.footers(table)):
-                for part in compaction.replaced_by(footer.schema):
-                    self._tables.delete(table, part)
+            footers = list(self._tables.footers(table))
+            merged = {part for footer in footers for part in compaction.replaced_by(footer.schema)}
+            for part in merged & {footer.part for footer in footers}:
+                self._tables.delete(table, part)
         for name in set(self._tables.parts(ITEMS)) - set(self._tables.parts(DOCUMENTS)):
             self._tables.delete(ITEMS, name)
         self.drop_replaced()

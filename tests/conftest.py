@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 from s3_server import s3_server
 
-from elmtex_batch.schema import Schema, load_schema
+from elmtex_batch.schema import Category, Schema, Title, load_schema
 
 # A busy machine must not fail a property.
 settings.register_profile("untimed", deadline=None)
@@ -32,6 +32,13 @@ def s3(s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[
     for name, value in s3_environment.items():
         monkeypatch.setenv(name, value)
     return s3_environment
+
+
+@pytest.fixture(scope="session")
+def wider(schema: Schema) -> Schema:
+    """The next version of the schema, with a category more."""
+    allergies = Category(key="allergies", title=Title(en="Allergies", de="Allergien"), description="Known allergies.")
+    return Schema(name=schema.name, version=schema.version + 1, category=(*schema.category, allergies))
 
 
 @pytest.fixture(scope="session")

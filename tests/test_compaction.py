@@ -13,19 +13,12 @@ from test_warehouse import crash_at, documents, ids, results
 from elmtex_batch import compaction, records
 from elmtex_batch.cli import main
 from elmtex_batch.errors import OutputError
-from elmtex_batch.schema import Category, Schema, Title
+from elmtex_batch.schema import Schema
 from elmtex_batch.tables import Footer
 from elmtex_batch.warehouse import Warehouse
 
 TABLES = ("documents", "items", "texts", "manifests", "runs")
 LARGE = 128 << 20
-
-
-@pytest.fixture(scope="module")
-def wider(schema: Schema) -> Schema:
-    """The next version of the schema, with a category more."""
-    allergies = Category(key="allergies", title=Title(en="Allergies", de="Allergien"), description="Known allergies.")
-    return Schema(name=schema.name, version=schema.version + 1, category=(*schema.category, allergies))
 
 
 def files(*names: str) -> pa.Table:

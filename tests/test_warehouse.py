@@ -164,7 +164,7 @@ def results(schema: Schema, *ids: str) -> pa.Table:
     return pa.Table.from_pylist(rows, records.results_schema(schema))
 
 
-def crash_at(number: int, write: Callable[[], None]) -> bool:
+def crash_at(number: int, write: Callable[[], object]) -> bool:
     """Ends a copy of this process at once at the `number`th step that touches the disk; whether it got that far."""
     if pid := os.fork():
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9

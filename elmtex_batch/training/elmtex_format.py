@@ -9,7 +9,7 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from elmtex_batch.language import detect_language
@@ -45,6 +45,12 @@ def entries(field: object) -> list[str]:
     """The values of one field of a summary: each once, in their order."""
     values = (_SPACES.sub(" ", part).strip() for part in str(field).split(SEPARATOR))
     return list(dict.fromkeys(value for value in values if value and value.upper() != MISSING))
+
+
+def to_record(text: str, labels: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """A report and its values as a record of the data set; a value with a `;` of its own reads back as two."""
+    fields = {key: f"{SEPARATOR} ".join(dict.fromkeys(values)) or MISSING for key, values in labels.items()}
+    return {"report": text, "summary": fields}
 
 
 def _report(record: Any, schema: Schema) -> Report:

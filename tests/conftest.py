@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 from s3_server import s3_server
 
+from elmtex_batch.models import load_tokenizer
 from elmtex_batch.schema import Category, Schema, Title, load_schema
 
 # A busy machine must not fail a property.
@@ -90,6 +91,37 @@ def tiny_gemma(tmp_path_factory: pytest.TempPathFactory) -> str:
         layer_types=["sliding_attention", "full_attention"], initializer_range=0.2,
     )  # fmt: skip
     _save_model(folder, Gemma3ForCausalLM, config)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return _random_model(tmp_path_factory.mktemp("llama"), "llama")
+
+
+@pytest.fixture(scope="session")
+def gemma(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return _random_model(tmp_path_factory.mktemp("gemma"), "gemma")
+
+
+def _random_model(folder: Path, kind: str) -> str:
+    """A base model with random weights, large enough to make it write varied nonsense, and SmolLM2's tokenizer."""
+    import torch
+    from transformers import Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, LlamaForCausalLM
+
+    load_tokenizer("smollm2-135m").save_pretrained(folder)
+    torch.manual_seed(1)
+    common: dict[str, Any] = {
+        "vocab_size": 49_152, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "initializer_range": 0.5,
+        "max_position_embeddings": 2048, "pad_token_id": None, "eos_token_id": 2, "bos_token_id": 1,
+    }  # fmt: skip
+    if kind == "llama":
+        LlamaForCausalLM(LlamaConfig(**common, tie_word_embeddings=True)).save_pretrained(folder)
+    else:
+        layers = ["sliding_attention", "full_attention"]
+        config = Gemma3TextConfig(**common, sliding_window=7, layer_types=layers)
+        Gemma3ForCausalLM(config).save_pretrained(folder)
     return str(folder)
 
 

@@ -15,10 +15,10 @@ from elmtex_batch import adapters, models
 from elmtex_batch.choice import choose_model
 from elmtex_batch.cli import main
 from elmtex_batch.errors import InputMissing, ModelError, SettingsError
+from elmtex_batch.generator.answering import Completion
 from elmtex_batch.generator.asking import trained_format
-from elmtex_batch.generator.decoding import Completion, decode
+from elmtex_batch.generator.decoding import Decoder
 from elmtex_batch.generator.generator import Generator
-from elmtex_batch.generator.sequences import Sequences
 from elmtex_batch.inputs import documents_of, hash_sources, list_sources
 from elmtex_batch.models import LanguageModel
 from elmtex_batch.reader import Answer, load_reader
@@ -33,37 +33,6 @@ TEXTS = [
     "Die 54-jährige Patientin klagt über Übelkeit; Kreatinin 1,7 mg/dl | CRP 9 mg/l.\n\nGicht. Gicht. Gicht.",
 ]
 SCHEMA = load_schema("elmtex")
-
-
-def random_model(folder: Path, kind: str) -> str:
-    """A base model with random weights, large enough to make it write varied nonsense, and SmolLM2's tokenizer."""
-    from transformers import Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, LlamaForCausalLM
-
-    tokenizer = models.load_tokenizer("smollm2-135m")
-    tokenizer.save_pretrained(folder)
-    torch.manual_seed(1)
-    common: dict[str, Any] = {
-        "vocab_size": 49_152, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "initializer_range": 0.5,
-        "max_position_embeddings": 2048, "pad_token_id": None, "eos_token_id": 2, "bos_token_id": 1,
-    }  # fmt: skip
-    if kind == "llama":
-        LlamaForCausalLM(LlamaConfig(**common, tie_word_embeddings=True)).save_pretrained(folder)
-    else:
-        layers = ["sliding_attention", "full_attention"]
-        config = Gemma3TextConfig(**common, sliding_window=7, layer_types=layers)
-        Gemma3ForCausalLM(config).save_pretrained(folder)
-    return str(folder)
-
-
-@pytest.fixture(scope="session")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return random_model(tmp_path_factory.mktemp("llama"), "llama")
-
-
-@pytest.fixture(scope="session")
-def gemma(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return random_model(tmp_path_factory.mktemp("gemma"), "gemma")
 
 
 @pytest.fixture(scope="session")
@@ -85,26 +54,9 @@ def completions(monkeypatch: pytest.MonkeyPatch) -> list[Completion]:
         written.extend(found := decode(*arguments))
         return found
 
-    monkeypatch.setattr("elmtex_batch.generator.generator.decode", record)
+    decode = Decoder.decode
+    monkeypatch.setattr(Decoder, "decode", record)
     return written
-
-
-@pytest.mark.parametrize("kind", ["llama", "gemma"])
-def test_a_ragged_batch_with_a_cache_sees_what_each_sequence_alone_sees(
-    kind: str, request: pytest.FixtureRequest
-) -> None:
-    model, plain = (models.load_language_model(request.getfixturevalue(kind), torch.float32) for _ in range(2))
-    rows = [list(range(100, 109)), list(range(200, 205)), list(range(300, 320))]
-    sequences = Sequences(model, [row[: i + 2] for i, row in enumerate(rows)])
-    sequences.extend([rows[0][2:3], rows[1][3:5], rows[2][4:19]])
-    sequences.keep([2, 0])
-    sequences.extend([rows[2][19:], rows[0][3:]])
-    with torch.inference_mode():
-        for row, state in zip([rows[2], rows[0]], sequences.states, strict=True):
-            # Both with transformers' own attention and with ours, which a model keeps once it has decoded.
-            for reference in (plain, model):
-                alone = reference.backbone(torch.tensor([row])).last_hidden_state[0, -1]
-                torch.testing.assert_close(state, alone, atol=1e-4, rtol=1e-4)
 
 
 def close(a: Answer, b: Answer) -> bool:

@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elmtex_batch.generator import grammar, prompts
+from elmtex_batch.generator.answering import Answering, Draft
 from elmtex_batch.generator.asking import trained_format
 from elmtex_batch.generator.budget import Budget
-from elmtex_batch.generator.decoding import Answering, GrammarTokens
 from elmtex_batch.generator.formats import AnswerFormat, Open
 from elmtex_batch.generator.grounding import ground
 from elmtex_batch.generator.head import choose
 from elmtex_batch.generator.retrieval import Retriever, sentence_embedding, words_in_common
+from elmtex_batch.generator.tokens import GrammarTokens
 from elmtex_batch.models import load_tokenizer
 from elmtex_batch.reader import Span, Ungrounded
 from elmtex_batch.schema import Schema
@@ -160,15 +161,15 @@ def test_only_the_allowed_tokens_count(allowed: int) -> None:
 def dictate(form: AnswerFormat, tokens: GrammarTokens, text: str, wanted: Mapping[str, str], budget: int) -> Answering:
     """Writes an answer with a model that would put `wanted` behind the keys, and otherwise ends every category."""
     answering = Answering(tokens, form, text, [], Budget(form.schema, budget))
-    (mask,) = tokens.empty_masks(1)
     while not answering.is_done:
-        answering.fill(mask)
-        allowed = np.flatnonzero(np.unpackbits(mask.view(np.uint8), bitorder="little")).tolist()
+        masks = tokens.masks([(answering.matcher, [])])
+        allowed = np.flatnonzero(np.unpackbits(masks.view(np.uint8), bitorder="little")).tolist()
         written = answering.completion.text
         key, _, begun = written[written.rfind("\n") + 1 :].partition(":")
         rest = wanted.get(key, "")[len(begun) :].encode()
         choices = [t for t in allowed if rest and rest.startswith(tokens.bytes_of(t))]
-        answering.add(max(choices, key=lambda t: len(tokens.bytes_of(t))) if choices else allowed[0], 0.5, mask)
+        choice = max(choices, key=lambda t: len(tokens.bytes_of(t))) if choices else allowed[0]
+        answering.settle(Draft([], [0]), [(choice, 0.5)], masks)
     return answering
 
 

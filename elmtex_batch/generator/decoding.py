@@ -1,154 +1,158 @@
 """Greedy decoding of many answers at a time, each held to its grammar and its budget.
 
-Forced tokens (keys, and the rest of a word that only one continuation is left for) are appended without asking the
-model; they go into the cache together with the next token that the model chooses.
+In every pass a row of the batch reads what it has not seen yet, and a draft of what may come next; the model's own
+choices then confirm the draft up to the first that differs. So an answer is the same whatever was guessed, and beside
+whatever others it is written. A document that is done makes room for the next at once.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
 
-from elmtex_batch.generator.budget import Budget
-from elmtex_batch.generator.formats import AnswerFormat
-from elmtex_batch.generator.head import allows, choose
+from elmtex_batch.generator.answering import Answering, Completion, Draft
+from elmtex_batch.generator.attention import Piece
+from elmtex_batch.generator.head import choose
 from elmtex_batch.generator.sequences import Sequences
+from elmtex_batch.generator.tokens import GrammarTokens, Mask
 from elmtex_batch.models import LanguageModel
 
-
-class GrammarTokens:
-    """The tokenizer as llguidance sees it: the bytes of every token. Takes seconds to make; one serves all texts."""
-
-    def __init__(self, tokenizer: Any) -> None:
-        import llguidance.hf
-
-        self.tokenizer = llguidance.hf.from_tokenizer(tokenizer)
-
-    def bytes_of(self, token: int) -> bytes:
-        return self.tokenizer.decode_bytes([token])
-
-    def token_of(self, character: str) -> int:
-        """The token that is this character and no more; every byte-level vocabulary has those of ASCII."""
-        token: int = self.tokenizer.tokenize_str(character)[0]
-        return token
-
-    def matcher(self, lark: str) -> Any:
-        """Follows an answer through a grammar."""
-        from llguidance import LLMatcher
-
-        return LLMatcher(self.tokenizer, LLMatcher.grammar_from_lark(lark), log_level=0)
-
-    def empty_masks(self, rows: int) -> NDArray[np.int32]:
-        return np.zeros((rows, (self.tokenizer.vocab_size + 31) // 32), np.int32)
+_PROMPT_TOKENS = {"cpu": 512, "cuda": 8192}
+"""Tokens of prompts that a pass reads beside the answers: what keeps the machine busy, as the answers wait for it."""
+GUESSES = 4
 
 
 @dataclass(slots=True)
-class Completion:
-    """An answer as it grows. `probabilities`: of each token among the allowed ones, None for a forced token."""
+class _Row:
+    """A row of the batch. `held`: the tokens that its cache knows; `place`: which of all answers it writes."""
 
-    content: bytearray = field(default_factory=bytearray)
-    probabilities: list[float | None] = field(default_factory=list)
-    cut_short: bool = False
-    _owners: list[int] = field(default_factory=list)
-    """For each byte the token that it came with."""
+    number: int
+    held: list[int] = field(default_factory=list)
+    answer: Answering | None = None
+    place: int = 0
+
+    def take(self, place: int, answer: Answering) -> None:
+        """Begins with an answer. What its prompt shares with what stood here before need not be read again."""
+        common = _common(self.held, answer.prompt[:-1])
+        self.held = self.held[:common]
+        answer.unseen = answer.unseen[common:]
+        self.place, self.answer = place, answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What a row does in a pass: it reads `ids`, and then, unless more of its prompt follows, goes on with a draft."""
+
+    row: _Row
+    answer: Answering
+    ids: list[int]
+    draft: Draft | None
 
     @property
-    def text(self) -> str:
-        return self.content.decode(errors="ignore")
+    def piece(self) -> Piece:
+        return Piece(self.row.number, len(self.row.held), self.ids + (self.draft.tokens if self.draft else []))
 
-    def add(self, content: bytes, probability: float | None) -> None:
-        self._owners += [len(self.probabilities)] * len(content)
-        self.content += content
-        self.probabilities.append(probability)
-
-    def score(self, start: int, end: int) -> float:
-        """Geometric mean of the probabilities of the chosen tokens in `text[start:end]`; 1 where all were forced."""
-        first, last = (len(self.text[:at].encode()) for at in (start, end))
-        owners = dict.fromkeys(self._owners[first:last])
-        chosen = [p for owner in owners if (p := self.probabilities[owner]) is not None]
-        return math.exp(sum(map(math.log, chosen)) / len(chosen)) if chosen else 1.0
+    def settle(self, chosen: Sequence[tuple[int, float]], masks: Mask) -> None:
+        """Goes on with what the model chose at each decision of the draft."""
+        self.row.held += self.ids
+        if self.draft:
+            self.row.held += self.draft.tokens[: self.answer.settle(self.draft, chosen, masks)]
+        else:
+            self.answer.unseen = self.answer.unseen[len(self.ids) :]
 
 
-class Answering:
-    """One answer in the making: its grammar, its budget, and the tokens that the model has not seen yet."""
+class Decoder:
+    """Writes answers with a model in a batch of `rows`.
 
-    def __init__(self, tokens: GrammarTokens, form: AnswerFormat, text: str, prompt: Sequence[int], budget: Budget):
-        self.completion = Completion()
+    `guesses`: how many tokens of each answer are guessed in a pass; `together`: see `Sequences`, by default on a GPU.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        tokens: GrammarTokens,
+        rows: int,
+        guesses: int = GUESSES,
+        *,
+        together: bool | None = None,
+    ) -> None:
+        self._model = model
         self._tokens = tokens
-        self._form = form
-        self._budget = budget
-        self._matcher = tokens.matcher(form.grammar(text))
-        self._closer = tokens.token_of(form.closer)
-        self._unseen = list(prompt)
-        self._force()
+        self._guesses = guesses
+        self._sequences = Sequences(model, rows, together=model.head.is_cuda if together is None else together)
+        self._rows = [_Row(i) for i in range(rows)]
 
-    @property
-    def is_done(self) -> bool:
-        return bool(self._matcher.is_stopped())
+    def decode(self, answers: Iterable[Answering]) -> list[Completion]:
+        """Writes all answers to their ends. One is taken from `answers` when there is room for it."""
+        for row in self._rows:
+            row.answer = None  # an error may have left some
+        waiting = enumerate(answers)
+        done: dict[int, Completion] = {}
+        while self._admit(waiting):
+            self._pass(list(self._steps()))
+            for row in self._rows:
+                if row.answer and row.answer.is_done:
+                    done[row.place] = row.answer.completion
+                    row.answer = None
+        return [done[i] for i in range(len(done))]
 
-    def take_unseen(self) -> list[int]:
-        """The tokens since the last call: the prompt at first, then the chosen one and those forced behind it."""
-        unseen, self._unseen = self._unseen, []
-        return unseen
+    def _admit(self, waiting: Iterator[tuple[int, Answering]]) -> bool:
+        """Free rows take the next answers; False when nothing is left to write."""
+        for row in self._rows:
+            if row.answer is None and (following := next(waiting, None)):
+                row.take(*following)
+        return any(row.answer for row in self._rows)
 
-    def fill(self, mask: NDArray[np.int32]) -> None:
-        """Writes the bits of the tokens that may come next; only one if the budget says that the category ends."""
-        self._matcher.unsafe_compute_mask_ptr(mask.ctypes.data, mask.nbytes)
-        self._check()
-        at = self._form.open(self.completion.text)
-        if at and self._budget.is_spent(at, len(self.completion.probabilities)):
-            self._close(mask)
+    def _steps(self) -> Iterator[_Step]:
+        """Answers go on by all they have; prompts share what a pass has room for."""
+        room = _PROMPT_TOKENS[self._model.head.device.type]
+        for row in self._rows:
+            if answer := row.answer:
+                writes = len(row.held) >= len(answer.prompt)
+                ids = answer.unseen if writes else answer.unseen[:room]
+                room -= 0 if writes else len(ids)
+                if ids:
+                    yield _Step(
+                        row, answer, ids, answer.draft(self._guesses) if len(ids) == len(answer.unseen) else None
+                    )
 
-    def add(self, token: int, probability: float, mask: NDArray[np.int32]) -> None:
-        """Goes on with a token that the model chose among those of `mask`, unless the budget allows no other value."""
-        before, separator, _ = self._tokens.bytes_of(token).partition(self._form.separator.encode())
-        at = self._form.open((self.completion.content + before).decode(errors="ignore")) if separator else None
-        if at and not self._budget.allows_another(at) and self._close(mask):
-            token = self._closer
-        self._append(token, probability)
-        self._force()
-
-    def _close(self, mask: NDArray[np.int32]) -> bool:
-        """Leaves only the end of the category, if the grammar allows it here: not within a word."""
-        if not allows(mask, self._closer):
-            return False
-        mask[:] = 0
-        mask.view(np.uint32)[self._closer >> 5] = 1 << (self._closer & 31)
-        self.completion.cut_short = True
-        return True
-
-    def _force(self) -> None:
-        for token in self._matcher.compute_ff_tokens():
-            self._append(token, None)
-
-    def _append(self, token: int, probability: float | None) -> None:
-        self._matcher.consume_token(token)
-        self._check()
-        self._unseen.append(token)
-        self.completion.add(self._tokens.bytes_of(token), probability)
-
-    def _check(self) -> None:
-        if self._matcher.is_error():
-            raise RuntimeError("the grammar was left")  # llguidance's own message quotes the text
+    def _pass(self, steps: Sequence[_Step]) -> None:
+        states = self._sequences.read([step.piece for step in steps])
+        # On a GPU the pass is still under way while the grammars are at work.
+        masks = self._tokens.masks([(step.answer.matcher, step.draft.tokens) for step in steps if step.draft])
+        scored, masked = _decisions(steps)
+        chosen = (
+            choose(states[torch.tensor(scored, device=states.device)], self._model.head, masks[masked])
+            if scored
+            else []
+        )
+        begin = 0
+        for step in steps:
+            end = begin + (len(step.draft.decisions) if step.draft else 0)
+            step.settle(chosen[begin:end], masks[masked[begin:end]])
+            begin = end
 
 
-def decode(model: LanguageModel, tokens: GrammarTokens, answers: Sequence[Answering]) -> list[Completion]:
-    """Writes all answers to their ends, side by side; answers that are done make room at once."""
-    sequences = Sequences(model, [answer.take_unseen() for answer in answers])
-    live = list(answers)
-    while True:
-        masks = tokens.empty_masks(len(live))
-        for answer, mask in zip(live, masks, strict=True):
-            answer.fill(mask)
-        for answer, mask, chosen in zip(live, masks, choose(sequences.states, model.head, masks), strict=True):
-            answer.add(*chosen, mask)
-        going = [i for i, answer in enumerate(live) if not answer.is_done]
-        if not going:
-            return [answer.completion for answer in answers]
-        if len(going) < len(live):
-            sequences.keep(going)
-            live = [live[i] for i in going]
-        sequences.extend([answer.take_unseen() for answer in live])
+def _decisions(steps: Sequence[_Step]) -> tuple[list[int], list[int]]:
+    """Where the model chooses: the tokens of the pass behind which, and the rows of its masks."""
+    scored: list[int] = []
+    masked: list[int] = []
+    token = mask = 0
+    for step in steps:
+        token += len(step.ids)
+        if step.draft:
+            scored += [token - 1 + place for place in step.draft.decisions]
+            masked += [mask + place for place in step.draft.decisions]
+            token += len(step.draft.tokens)
+            mask += len(step.draft.tokens) + 1
+    return scored, masked
+
+
+def _common(a: Sequence[int], b: Sequence[int]) -> int:
+    """How many tokens two sequences begin with alike."""
+    alike = 0
+    for x, y in zip(a, b, strict=False):
+        if x != y:
+            break
+        alike += 1
+    return alike

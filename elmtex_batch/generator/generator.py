@@ -9,11 +9,13 @@ import torch
 from elmtex_batch import chunks, models
 from elmtex_batch.choice import choose_model
 from elmtex_batch.errors import ModelError
+from elmtex_batch.generator.answering import Answering, Completion
 from elmtex_batch.generator.asking import make_format
 from elmtex_batch.generator.budget import Budget
-from elmtex_batch.generator.decoding import Answering, Completion, GrammarTokens, decode
+from elmtex_batch.generator.decoding import GUESSES, Decoder
 from elmtex_batch.generator.formats import AnswerFormat, prompt_ids
 from elmtex_batch.generator.grounding import ground
+from elmtex_batch.generator.tokens import GrammarTokens
 from elmtex_batch.models import LanguageModel
 from elmtex_batch.reader import Answer, Span
 from elmtex_batch.schema import Schema
@@ -48,13 +50,15 @@ class Generator:
         name: str,
         window_tokens: int = _WINDOW_TOKENS,
         batch_answers: int = 16,
+        guesses: int = GUESSES,
     ) -> None:
+        """`guesses`: see `Decoder`."""
         self.name = name
         self._model = model
         self._tokenizer = tokenizer
         self._form = form
-        self._batch_answers = batch_answers
         self._grammar_tokens = GrammarTokens(tokenizer)
+        self._decoder = Decoder(model, self._grammar_tokens, batch_answers, guesses)
         # An answer without values, and a prompt without a report: the rest of the context is for both.
         self._frame = len(self._ids(form.target({})))
         self._context: int = model.backbone.config.max_position_embeddings - _SPARE
@@ -88,15 +92,12 @@ class Generator:
         """See `Reader.read`."""
         self._model.eval()
         windows = [(i, window) for i, text in enumerate(texts) for window in self._cut(text)]
-        # Answers are about as long as their reports: those of a batch should end together.
-        order = sorted(range(len(windows)), key=lambda k: windows[k][1].tokens)
+        # The longest first, so that none of them goes on alone at the end.
+        order = sorted(range(len(windows)), key=lambda k: windows[k][1].tokens, reverse=True)
+        completions = dict(zip(order, self._decoder.decode(self._begin(windows[k][1]) for k in order), strict=True))
         answers: list[list[Answer]] = [[] for _ in texts]
-        found: dict[int, Answer] = {}
-        for begin in range(0, len(order), self._batch_answers):
-            batch = order[begin : begin + self._batch_answers]
-            found |= zip(batch, self._answer([windows[k][1] for k in batch]), strict=True)
-        for k, (i, _) in enumerate(windows):
-            answers[i].append(found[k])
+        for k, (i, window) in enumerate(windows):
+            answers[i].append(self._read_back(completions[k], window))
         single = frozenset(c.key for c in self._form.schema.category if c.cardinality == "one")
         return [chunks.merge(parts, text, single) for parts, text in zip(answers, texts, strict=True)]
 
@@ -114,11 +115,6 @@ class Generator:
             if len(ids) <= limit:
                 break
         return ids
-
-    def _answer(self, windows: Sequence[Window]) -> list[Answer]:
-        answerings = [self._begin(window) for window in windows]
-        completions = decode(self._model, self._grammar_tokens, answerings)
-        return [self._read_back(*pair) for pair in zip(completions, windows, strict=True)]
 
     def _begin(self, window: Window) -> Answering:
         # No answer that copies is longer than its text and the keys.

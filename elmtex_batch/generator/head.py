@@ -2,18 +2,16 @@
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-Masks = NDArray[np.int32]
-"""Bit t of a row says whether token t is allowed: (rows, vocabulary / 32), as llguidance fills it."""
+from elmtex_batch.generator.tokens import Mask
 
 _WORTH_CHOOSING = 4
 """Rows of the head are picked out if they are at most this fraction of the vocabulary (1/4); copying them costs too."""
 
 
 @torch.inference_mode()
-def choose(states: Tensor, head: Tensor, masks: Masks) -> list[tuple[int, float]]:
+def choose(states: Tensor, head: Tensor, masks: Mask) -> list[tuple[int, float]]:
     """The most probable allowed token of each row, and its probability among the allowed ones.
 
     Args:
@@ -21,23 +19,15 @@ def choose(states: Tensor, head: Tensor, masks: Masks) -> list[tuple[int, float]
         head: weights (vocabulary, width).
         masks: at least one allowed token a row.
     """
-    union = np.flatnonzero(_bits(np.bitwise_or.reduce(masks)))
-    union = union[union < len(head)]
+    bits = np.unpackbits(masks.view(np.uint8), axis=1, count=len(head), bitorder="little")
+    union = np.flatnonzero(bits.any(axis=0))
     if len(union) * _WORTH_CHOOSING > len(head):
         union = np.arange(len(head))
-        scores = states @ head.T
     else:
-        scores = states @ head[torch.from_numpy(union).to(head.device)].T
-    allowed = (masks[:, union >> 5] >> (union & 31).astype(np.int32)) & 1
-    forbidden = torch.from_numpy(allowed == 0).to(head.device)
-    probabilities, chosen = scores.float().masked_fill(forbidden, -torch.inf).softmax(-1).max(-1)
+        bits = bits[:, union]
+        head = head[torch.from_numpy(union).to(head.device)]
+    forbidden = torch.from_numpy(bits == 0).to(head.device)
+    scores = (states @ head.T).float().masked_fill_(forbidden, -torch.inf)
+    best, chosen = scores.max(-1)
+    probabilities = (best - scores.logsumexp(-1)).exp()
     return [(int(union[i]), p) for i, p in zip(chosen.tolist(), probabilities.tolist(), strict=True)]
-
-
-def allows(mask: NDArray[np.int32], token: int) -> bool:
-    """Whether a row of `Masks` allows a token."""
-    return bool(mask[token >> 5] >> (token & 31) & 1)
-
-
-def _bits(mask: NDArray[np.int32]) -> NDArray[np.uint8]:
-    return np.unpackbits(mask.view(np.uint8), bitorder="little")

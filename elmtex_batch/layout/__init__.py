@@ -54,10 +54,12 @@ class Sheet:
 
     def turned(self, degrees: int) -> "Sheet":
         """The page after a clockwise turn by 0, 90, 180 or 270 degrees."""
+        if degrees % 360 == 0:
+            return self
         boxes = turn(as_boxes([token.box for token in self.tokens]), degrees, self.width, self.height)
         tokens = tuple(
-            replace(token, box=union(box[None]), angle=(token.angle + degrees) % 360)
-            for token, box in zip(self.tokens, boxes, strict=True)
+            replace(token, box=tuple(box), angle=(token.angle + degrees) % 360)
+            for token, box in zip(self.tokens, boxes.tolist(), strict=True)
         )
         return Sheet(*turned_size(self.width, self.height, degrees), tokens)
 
@@ -97,6 +99,8 @@ def _signed(angle: float) -> float:
 
 def _with_tables(boxes: Boxes, rows: list[list[list[int]]]) -> list[Lines]:
     """Blocks of lines of row numbers. To the cuts of the page a ruled row is one wide word, so that none cuts it."""
+    if not rows:
+        return reading_order(boxes)
     in_rows = {index for row in rows for cell in row for index in cell}
     items = [_row_lines(boxes, row) for row in rows]
     items += [[[index]] for index in range(len(boxes)) if index not in in_rows]

@@ -52,9 +52,8 @@ def _regular_lines(boxes: Boxes, indices: NDArray[np.intp]) -> list[_Line]:
     middles, tall = centres(boxes)[:, 1], heights(boxes)
     for i in sorted(indices.tolist(), key=lambda i: middles[i]):
         middle, height = float(middles[i]), float(tall[i])
-        near = [line for line in lines[-NEIGHBOURS:] if abs(line.middle - middle) < 0.5 * min(line.height, height)]
-        home = min(near, key=lambda line: abs(line.middle - middle), default=None)
-        if home is None:
+        home = min(lines[-NEIGHBOURS:], key=lambda line: abs(line.middle - middle), default=None)
+        if home is None or abs(home.middle - middle) >= 0.5 * min(home.height, height):
             home = _Line(middle, height)
             lines.append(home)
         home.add(i, middle, height)

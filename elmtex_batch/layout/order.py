@@ -8,6 +8,8 @@ found as in Breuel, "Two geometric algorithms for layout analysis" (2002).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,8 @@ GUTTER = 1.0
 """Width of the narrowest gutter in text heights; words of justified text stand closer."""
 COLUMN_LINES = 3
 """Lines that a column must have on each side of its gutter."""
+STRIPES = 256
+"""White stripes that are compared with all words at a time; bounds the memory on a page of very many words."""
 BLOCK_STEP = 1.3
 """How much farther than its neighbours a line must be to open a block."""
 DEPTH = 12
@@ -85,25 +89,32 @@ def _find_gutter(boxes: Boxes, text_height: float) -> _Gutter | None:
     """The gutter with most text on both sides that reads as columns."""
     seen: dict[bytes, _Gutter] = {}
     for gutter in _white_stripes(boxes, GUTTER * text_height):
-        if gutter.size >= COLUMN_LINES:
-            seen.setdefault(gutter.left.tobytes() + gutter.right.tobytes(), gutter)
+        seen.setdefault(gutter.left.tobytes() + gutter.right.tobytes(), gutter)
     candidates = sorted(seen.values(), key=lambda gutter: gutter.size, reverse=True)
     return next((g for g in candidates if _are_columns(boxes[g.left], boxes[g.right], text_height)), None)
 
 
 def _white_stripes(boxes: Boxes, width: float) -> Iterator[_Gutter]:
-    """Every stripe of `width` that starts at the end of a word and runs between two words that block it."""
+    """Every stripe of `width` that starts at the end of a word and runs between two words that block it.
+
+    Those with less than `COLUMN_LINES` words on a side are left out.
+    """
     top, bottom = boxes[:, 1].min() - 1, boxes[:, 3].max() + 1
     middle = centres(boxes)[:, 1]
-    for x in np.unique(np.ceil(boxes[:, 2] / (width / 4)) * (width / 4)):
-        blocking = boxes[(boxes[:, 0] < x + width) & (boxes[:, 2] > x)]
-        blocking = blocking[np.argsort(blocking[:, 1])]
-        ends = np.maximum.accumulate(np.concatenate(([top], blocking[:, 3])))
-        starts = np.concatenate((blocking[:, 1], [bottom]))
-        for y0, y1 in zip(ends, starts, strict=True):
-            if y1 - y0 >= COLUMN_LINES * width:
-                within = (middle > y0) & (middle < y1)
-                yield _Gutter(float(y0), float(y1), within & (boxes[:, 2] <= x), within & (boxes[:, 0] >= x + width))
+    left = np.unique(np.ceil(boxes[:, 2] / (width / 4)) * (width / 4))[:, None]
+    x0, y0, x1, y1 = boxes[np.argsort(boxes[:, 1])].T
+    # One row for each stripe, one column for each word from top to bottom, and one for the end of the page.
+    blocking = np.pad((x0 < left + width) & (x1 > left), ((0, 0), (0, 1)), constant_values=True)
+    reach = np.maximum.accumulate(np.where(blocking[:, :-1], y1, top), axis=1)
+    ends = np.pad(reach, ((0, 0), (1, 0)), constant_values=top)
+    starts = np.append(y0, bottom)
+    stripes, words = np.nonzero(blocking & (starts - ends >= COLUMN_LINES * width))
+    for some in np.split(np.arange(len(stripes)), range(STRIPES, len(stripes), STRIPES)):
+        x, above, below = left[stripes[some]], ends[stripes[some], words[some], None], starts[words[some], None]
+        within = (middle > above) & (middle < below)
+        before, after = within & (boxes[:, 2] <= x), within & (boxes[:, 0] >= x + width)
+        for i in np.flatnonzero(np.minimum(before.sum(1), after.sum(1)) >= COLUMN_LINES):
+            yield _Gutter(float(above[i, 0]), float(below[i, 0]), before[i], after[i])
 
 
 def _are_columns(left: Boxes, right: Boxes, text_height: float) -> bool:
@@ -143,13 +154,14 @@ def _blocks(boxes: Boxes) -> list[Block]:
     lines = lines_of(boxes)
     if not lines:
         return []
-    middles = np.array([float(np.median(centres(boxes[line])[:, 1])) for line in lines])
-    steps = np.diff(middles)
+    tall, middle = heights(boxes).tolist(), centres(boxes)[:, 1].tolist()
+    middles = [median(middle[i] for i in line) for line in lines]
+    steps = [below - above for above, below in pairwise(middles)]
     blocks: list[Block] = [[lines[0]]]
     for i, line in enumerate(lines[1:]):
-        text_height = float(np.median(heights(boxes[line])))
-        around = np.delete(steps, i)[max(0, i - 2) : i + 2]
-        usual = float(np.median(around)) if len(around) else 1.25 * text_height
+        text_height = median(tall[word] for word in line)
+        around = steps[max(0, i - 2) : i] + steps[i + 1 : i + 3]
+        usual = median(around) if around else 1.25 * text_height
         if steps[i] > BLOCK_STEP * max(usual, text_height):
             blocks.append([])
         blocks[-1].append(line)

@@ -1,6 +1,8 @@
 """The ruling lines of a page, printed or scanned alike, and what a word sees of them."""
 
 from dataclasses import dataclass
+from math import ceil
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,21 +60,43 @@ class Rulings:
 
 def find_rulings(ink: Mask, dpi: float) -> Rulings:
     """Long thin straight strokes in the ink of a page; shape (rows, columns)."""
-    across, down = _runs(ink, round(ACROSS * dpi)), _runs(ink.T, round(DOWN * dpi)).T
-    wide, high = _runs(ink, round(THICK * dpi)), _runs(ink.T, round(THICK * dpi)).T
-    return Rulings(across & ~high, down & ~wide, dpi)
+    thick = round(THICK * dpi)
+    across, down = _runs(ink, round(ACROSS * dpi), axis=1), _runs(ink, round(DOWN * dpi), axis=0)
+    horizontal = across & ~_runs(ink, thick, axis=0) if across.any() else across
+    vertical = down & ~_runs(ink, thick, axis=1) if down.any() else down
+    return Rulings(horizontal, vertical, dpi)
 
 
-def _runs(ink: Mask, length: int) -> Mask:
-    """The ink of each row that belongs to an all but unbroken run of `length` pixels."""
-    if ink.shape[1] < length:
+def _runs(ink: Mask, length: int, axis: int) -> Mask:
+    """The ink that belongs to an all but unbroken run of `length` pixels along an axis."""
+    if ink.shape[axis] < length:
         return np.zeros_like(ink)
-    inked = _window_sums(ink, length) >= (1 - GAP_SHARE) * length
-    starts = np.pad(inked, ((0, 0), (length - 1, length - 1)))
-    return _window_sums(starts, length) > 0
+    inked = _windows(ink.astype(np.min_scalar_type(length)), length, axis, np.add) >= ceil((1 - GAP_SHARE) * length)
+    if not inked.any():
+        return np.zeros_like(ink)
+    margin = [(length - 1, length - 1) if side == axis else (0, 0) for side in (0, 1)]
+    return _windows(np.pad(inked, margin), length, axis, np.logical_or)
 
 
-def _window_sums(values: Mask, length: int) -> NDArray[np.int32]:
-    """Sums over every window of `length` neighbours in a row; shape (rows, columns - length + 1)."""
-    sums = np.cumsum(np.pad(values, ((0, 0), (1, 0))), axis=1, dtype=np.int32)
-    return sums[:, length:] - sums[:, :-length]
+def _windows(values: NDArray[Any], length: int, axis: int, joined: np.ufunc) -> NDArray[Any]:
+    """Every window of `length` neighbours along an axis as one value: shorter by `length` - 1.
+
+    Windows are joined of shorter ones, each twice as long as the last: a few passes over the page, whatever the length.
+    """
+    total: NDArray[Any] | None = None
+    covered, size = 0, 1
+    while True:
+        if length & size:
+            total = values if total is None else joined(*_overlap(total, values, covered, axis))
+            covered += size
+        if covered == length:
+            assert total is not None
+            return total
+        values, size = joined(*_overlap(values, values, size, axis)), 2 * size
+
+
+def _overlap(first: NDArray[Any], second: NDArray[Any], step: int, axis: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """`first` and, `step` further along an axis, `second`, as far as both reach."""
+    reach = min(first.shape[axis], second.shape[axis] - step)
+    along = (slice(None),) * axis
+    return first[(*along, slice(reach))], second[(*along, slice(step, step + reach))]

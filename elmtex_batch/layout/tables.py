@@ -32,6 +32,8 @@ def ruled_rows(boxes: Boxes, rulings: Rulings) -> list[list[list[int]]]:
 
     A row has two or more cells beside each other between the same two rulings.
     """
+    if not (rulings.horizontal.any() and rulings.vertical.any()):
+        return []
     cells = sorted(_cells(boxes, rulings), key=lambda cell: (cell.box[1], cell.box[0]))
     rows = _grouped(cells, lambda cell: (cell.box[1], cell.box[3]))
     in_order = (sorted(row, key=lambda cell: cell.box[0]) for row in rows)

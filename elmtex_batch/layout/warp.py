@@ -1,7 +1,5 @@
 """Levelling the lines of photographed pages, which fan out and bend however straight the page was laid."""
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +7,8 @@ from elmtex_batch.boxes import Boxes, centres, heights
 
 SAMPLE = 400
 """Words whose right neighbours are looked up: enough for three numbers, and bounded on a page of very many words."""
+CHUNK = 50
+"""Of these words as many are compared with all words of the page at a time."""
 ENOUGH_PAIRS = 30
 HARMLESS = 0.25
 """Shift in text heights below which lines are level enough to be left alone."""
@@ -20,7 +20,10 @@ def levelled(boxes: Boxes) -> Boxes:
     The slope of a line is taken to depend on where on the page it is, as a + b y + c x: perspective makes lines fan out
     (b), the curl of a page bends them (c). The three numbers are fitted to neighbouring words, which stand on one line.
     """
-    pairs = np.array(list(_neighbours(boxes)), dtype=np.intp).reshape(-1, 2)
+    if len(boxes) < ENOUGH_PAIRS:
+        return boxes
+    sample = np.unique(np.linspace(0, len(boxes) - 1, SAMPLE).astype(np.intp))
+    pairs = np.concatenate([_neighbours(boxes, sample[i : i + CHUNK]) for i in range(0, SAMPLE, CHUNK)])
     if len(pairs) < ENOUGH_PAIRS:
         return boxes
     x, y = (centres(boxes) - centres(boxes).mean(0)).T
@@ -33,15 +36,15 @@ def levelled(boxes: Boxes) -> Boxes:
     return level
 
 
-def _neighbours(boxes: Boxes) -> Iterator[tuple[int, int]]:
-    """Pairs of words of which the second follows the first closely on the same line."""
+def _neighbours(boxes: Boxes, words: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Pairs of words of which the second follows the first, one of `words`, closely on the same line; shape (n, 2)."""
     middle, tall = centres(boxes)[:, 1], heights(boxes)
-    for i in np.unique(np.linspace(0, len(boxes) - 1, SAMPLE).astype(np.intp)):
-        gap = boxes[:, 0] - boxes[i, 2]
-        level = np.abs(middle - middle[i]) < 0.4 * np.minimum(tall, tall[i])
-        following = np.flatnonzero(level & (gap > 0) & (gap < tall[i]))
-        if len(following):
-            yield int(i), int(following[np.argmin(gap[following])])
+    gap = boxes[:, 0] - boxes[words, 2, None]
+    level = np.abs(middle - middle[words, None]) < 0.4 * np.minimum(tall, tall[words, None])
+    gap[~(level & (gap > 0) & (gap < tall[words, None]))] = np.inf
+    found = np.isfinite(gap).any(axis=1)
+    pairs: NDArray[np.intp] = np.stack((words[found], gap[found].argmin(axis=1)), axis=1)
+    return pairs
 
 
 def _fit_slope(x: NDArray[np.float64], y: NDArray[np.float64], pairs: NDArray[np.intp]) -> NDArray[np.float64]:

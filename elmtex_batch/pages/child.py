@@ -4,6 +4,7 @@ The time that a page may take is limited by the kernel's alarm and CPU limit, wh
 when nobody is left who could kill this process.
 """
 
+import gc
 import json
 import os
 import resource
@@ -40,6 +41,7 @@ def serve(read: Read) -> None:
     _limit(resource.RLIMIT_FSIZE, _FILE_MB << 20)
     _limit(resource.RLIMIT_CORE, 0)
     seconds = page_seconds(pages, ocr)
+    gc.freeze()  # what is loaded stays, and need not be looked through again for every few hundred words
 
     def say(message: bytes) -> None:
         answers.write(message)

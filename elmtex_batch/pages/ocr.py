@@ -16,7 +16,7 @@ import numpy as np
 import pytesseract
 from PIL import Image
 
-from elmtex_batch.boxes import as_boxes, slant, union
+from elmtex_batch.boxes import as_boxes, slant
 from elmtex_batch.errors import ToolMissing
 from elmtex_batch.layout import Sheet, Token
 from elmtex_batch.layout.rulings import Rulings
@@ -212,7 +212,7 @@ def _slanted(tokens: Sequence[Token], skew: float, size: tuple[float, float]) ->
     """The words as they stand on the page before it was straightened."""
     boxes = slant(as_boxes([token.box for token in tokens]), skew, (size[0] / 2, size[1] / 2))
     return tuple(
-        replace(token, box=union(box[None]), angle=skew % 360) for token, box in zip(tokens, boxes, strict=True)
+        replace(token, box=tuple(box), angle=skew % 360) for token, box in zip(tokens, boxes.tolist(), strict=True)
     )
 
 

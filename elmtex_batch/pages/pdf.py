@@ -1,9 +1,12 @@
 """PDF files: opening them, their pages, and rendering a page to a raster."""
 
+import ctypes
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from itertools import repeat
+from typing import Any
 
 import pdfplumber
 import pypdfium2 as pdfium
@@ -15,6 +18,8 @@ from elmtex_batch.pages.problems import PageProblem
 from elmtex_batch.pages.raster import Raster
 from elmtex_batch.reasons import Code
 
+RULING, LONG = 3.0, 18.0
+"""Units up to which a stroke is thin, and from which it is too long for one of a letter."""
 _NEEDS_PASSWORD = {pdfium_c.FPDF_ERR_PASSWORD, pdfium_c.FPDF_ERR_SECURITY}
 
 
@@ -58,8 +63,35 @@ def open_page(document: pdfium.PdfDocument, index: int) -> Iterator[pdfium.PdfPa
 
 
 def has_graphics(page: pdfium.PdfPage) -> bool:
-    """Whether anything but text is on a page."""
-    return any(item.type != pdfium_c.FPDF_PAGEOBJ_TEXT for item in page.get_objects(max_depth=1))
+    """Whether more is on a page than text and parallel ruling lines, which hide nothing and make no table."""
+    others = [(kind, item) for kind, item in page_objects(page, depth=1) if kind != pdfium_c.FPDF_PAGEOBJ_TEXT]
+    if any(kind != pdfium_c.FPDF_PAGEOBJ_PATH for kind, _ in others):
+        return True
+    sizes = [_size(item) for _, item in others]
+    across = all(height <= RULING < LONG <= width for width, height in sizes)
+    down = all(width <= RULING < LONG <= height for width, height in sizes)
+    return not (across or down)
+
+
+def _size(item: Any) -> tuple[float, float]:
+    """Width and height of the upright box around something on a page."""
+    left, bottom, right, top = (ctypes.c_float() for _ in range(4))
+    pdfium_c.FPDFPageObj_GetBounds(item, left, bottom, right, top)
+    return right.value - left.value, top.value - bottom.value
+
+
+def page_objects(page: pdfium.PdfPage, depth: int = 15) -> Iterator[tuple[int, Any]]:
+    """Kind (`FPDF_PAGEOBJ_*`) and handle of everything on a page and in its forms, `depth` levels deep."""
+    yield from _objects(pdfium_c.FPDFPage_CountObjects, pdfium_c.FPDFPage_GetObject, page.raw, depth)
+
+
+def _objects(count: Callable[..., int], get: Callable[..., Any], parent: Any, depth: int) -> Iterator[tuple[int, Any]]:
+    # pypdfium2's own objects cost more than what is asked of them here: a page may have a text object for each letter.
+    items = list(map(get, repeat(parent), range(count(parent))))
+    for kind, item in zip(map(pdfium_c.FPDFPageObj_GetType, items), items, strict=True):
+        yield kind, item
+        if kind == pdfium_c.FPDF_PAGEOBJ_FORM and depth > 1:
+            yield from _objects(pdfium_c.FPDFFormObj_CountObjects, pdfium_c.FPDFFormObj_GetObject, item, depth - 1)
 
 
 def render(page: pdfium.PdfPage, user_unit: float, max_megapixels: float, dpi: float) -> Raster:

@@ -5,25 +5,30 @@ are joined to words in that order, so that overlapping text does not mix; readin
 """
 
 import ctypes
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
+from typing import Any, TypeVar
 
 import numpy as np
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 from numpy.typing import NDArray
 
-from elmtex_batch.boxes import Boxes, as_boxes, straighten, union
+from elmtex_batch.boxes import Boxes, heights, straighten
 from elmtex_batch.document import Box
 from elmtex_batch.layout import Sheet, Token
+from elmtex_batch.pages.pdf import page_objects
 
 WORD_GAP = 0.5
 """Gap in character heights from which two characters belong to different words, even without a space between them."""
-LINE_END_HYPHEN = "\x02"
-"""What PDFium makes of a hyphen at the end of a line."""
+SAMPLED = 4
+"""Of so many characters one is asked for its way to Unicode."""
+LINE_END_HYPHENS = frozenset("\x02\ufffe")
+"""What PDFium makes of a hyphen at the end of a line, asked for one character or for the whole text."""
 
 Angles = NDArray[np.float64]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,35 +54,48 @@ def read_text_layer(page: pdfium.PdfPage, user_unit: float = 1.0) -> TextLayer:
     """
     text_page = page.get_textpage()
     try:
-        indices = range(text_page.count_chars())
-        chars = [_char(text_page, i) for i in indices]
-        angles = np.array([_angle(text_page, i) for i in indices]) + page.get_rotation()
-        boxes = _as_viewed(page, as_boxes([_box(text_page, i) for i in indices])) * user_unit
-        unmapped = [pdfium_c.FPDFText_HasUnicodeMapError(text_page, i) == 1 for i in indices]
+        chars = _chars(text_page)
+        angles = _angles(text_page) + page.get_rotation()
+        boxes = _as_viewed(page, _boxes(text_page)) * user_unit
+        unmapped = _of_each(text_page, pdfium_c.FPDFText_HasUnicodeMapError, range(0, len(chars), SAMPLED))
     finally:
         text_page.close()
     width, height = (side * user_unit for side in page.get_size())
     tokens = (token for token in _tokens(chars, boxes, angles) if _on_page(token.box, width, height))
-    return TextLayer(Sheet(width, height, tuple(tokens)), _hidden_share(page), sum(unmapped) / max(len(chars), 1))
+    return TextLayer(Sheet(width, height, tuple(tokens)), _hidden_share(page), sum(unmapped) / max(len(unmapped), 1))
 
 
-def _char(text_page: pdfium.PdfTextPage, index: int) -> str:
-    code = pdfium_c.FPDFText_GetUnicode(text_page, index)
-    if chr(code) == LINE_END_HYPHEN and pdfium_c.FPDFText_IsHyphen(text_page, index) == 1:
-        return "-"
-    return chr(code)
+def _of_each(text_page: pdfium.PdfTextPage, function: Callable[..., T], *arguments: Iterable[Any]) -> list[T]:
+    """What a function of PDFium says of characters; `arguments`: their indices, and where it puts more."""
+    # A page has thousands of characters: no Python between the calls, and no looking up of the handle.
+    return list(map(function, repeat(text_page.raw), *arguments))
 
 
-def _box(text_page: pdfium.PdfTextPage, index: int) -> Box:
+def _chars(text_page: pdfium.PdfTextPage) -> list[str]:
+    count = text_page.count_chars()
+    units = (ctypes.c_ushort * (2 * count + 2))()
+    at_once = pdfium_c.FPDFText_GetText(text_page, 0, count, units) - 1 == count
+    # Else PDFium has left out some, characters without a code above all, and only knows their places one by one.
+    codes = units[:count] if at_once else _of_each(text_page, pdfium_c.FPDFText_GetUnicode, range(count))
+    chars = list(map(chr, codes))
+    for index, char in enumerate(chars):
+        if char in LINE_END_HYPHENS and pdfium_c.FPDFText_IsHyphen(text_page, index) == 1:
+            chars[index] = "-"
+    return chars
+
+
+def _boxes(text_page: pdfium.PdfTextPage) -> Boxes:
     """From the font's descent to its ascent and over the whole advance; y grows upwards."""
-    rect = pdfium_c.FS_RECTF()
-    pdfium_c.FPDFText_GetLooseCharBox(text_page, index, rect)
-    return rect.left, rect.bottom, rect.right, rect.top
+    rects = (pdfium_c.FS_RECTF * text_page.count_chars())()
+    _of_each(text_page, pdfium_c.FPDFText_GetLooseCharBox, range(len(rects)), rects)
+    left, top, right, bottom = np.frombuffer(rects, np.float32).reshape(-1, 4).T
+    return np.stack((left, bottom, right, top), axis=1).astype(np.float64)
 
 
-def _angle(text_page: pdfium.PdfTextPage, index: int) -> float:
+def _angles(text_page: pdfium.PdfTextPage) -> Angles:
     """Degrees clockwise, to a tenth: text on a curve would else have as many directions as characters."""
-    return round(math.degrees(pdfium_c.FPDFText_GetCharAngle(text_page, index)), 1)
+    radians = _of_each(text_page, pdfium_c.FPDFText_GetCharAngle, range(text_page.count_chars()))
+    return np.degrees(np.array(radians, dtype=np.float64)).round(1)
 
 
 def _as_viewed(page: pdfium.PdfPage, boxes: Boxes) -> Boxes:
@@ -99,7 +117,8 @@ def _on_device(page: pdfium.PdfPage, x: float, y: float) -> NDArray[np.float64]:
 
 
 def _hidden_share(page: pdfium.PdfPage) -> float:
-    modes = [pdfium_c.FPDFTextObj_GetTextRenderMode(text) for text in page.get_objects([pdfium_c.FPDF_PAGEOBJ_TEXT])]
+    texts = (item for kind, item in page_objects(page) if kind == pdfium_c.FPDF_PAGEOBJ_TEXT)
+    modes = [pdfium_c.FPDFTextObj_GetTextRenderMode(text) for text in texts]
     return modes.count(pdfium_c.FPDF_TEXTRENDERMODE_INVISIBLE) / max(len(modes), 1)
 
 
@@ -109,14 +128,17 @@ def _on_page(box: Box, width: float, height: float) -> bool:
 
 def _tokens(chars: list[str], boxes: Boxes, angles: Angles) -> Iterator[Token]:
     """Characters joined to words: up to white space, a jump, or a change of direction."""
-    straight = _straightened(boxes, angles)
-    start = 0
-    for i in range(1, len(chars) + 1):
-        if i == len(chars) or chars[i].isspace() or chars[start].isspace() or _jump(straight, angles, i):
-            if not chars[start].isspace():
-                text = _joined(chars[start:i])
-                yield Token(text, union(boxes[start:i]), float(angles[start]) % 360)
-            start = i
+    if not chars:
+        return
+    space = np.array([char.isspace() for char in chars])
+    parted = space[1:] | space[:-1] | _jumps(_straightened(boxes, angles), angles)
+    starts = np.flatnonzero(np.concatenate(([True], parted)))
+    ends = [*starts[1:].tolist(), len(chars)]
+    corners = np.minimum.reduceat(boxes[:, :2], starts), np.maximum.reduceat(boxes[:, 2:], starts)
+    outlines = np.concatenate(corners, axis=1).tolist()
+    for start, end, box in zip(starts.tolist(), ends, outlines, strict=True):
+        if not space[start]:
+            yield Token(_joined(chars[start:end]), tuple(box), float(angles[start]) % 360)
 
 
 def _straightened(boxes: Boxes, angles: Angles) -> Boxes:
@@ -128,19 +150,20 @@ def _straightened(boxes: Boxes, angles: Angles) -> Boxes:
     return straight
 
 
-def _jump(boxes: Boxes, angles: Angles, index: int) -> bool:
-    """Whether a character does not follow its predecessor on the same line."""
-    before, here = boxes[index - 1], boxes[index]
-    height = max(before[3] - before[1], here[3] - here[1])
-    gap = here[0] - before[2]
-    return bool(
-        abs(angles[index] - angles[index - 1]) > 5
-        or gap > WORD_GAP * height
-        or here[0] < before[0] - WORD_GAP * height
-        or abs(here[1] + here[3] - before[1] - before[3]) > height
+def _jumps(boxes: Boxes, angles: Angles) -> NDArray[np.bool_]:
+    """Whether a character, from the second on, does not follow its predecessor on the same line."""
+    before, here = boxes[:-1], boxes[1:]
+    height = np.maximum(heights(before), heights(here))
+    jumps: NDArray[np.bool_] = (
+        (np.abs(np.diff(angles)) > 5)
+        | (here[:, 0] - before[:, 2] > WORD_GAP * height)
+        | (here[:, 0] < before[:, 0] - WORD_GAP * height)
+        | (np.abs(here[:, 1] + here[:, 3] - before[:, 1] - before[:, 3]) > height)
     )
+    return jumps
 
 
 def _joined(chars: list[str]) -> str:
     """One string; the two halves of a character beyond the Basic Multilingual Plane come from PDFium one by one."""
-    return "".join(chars).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    text = "".join(chars)
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

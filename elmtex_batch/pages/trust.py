@@ -2,8 +2,9 @@
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import groupby, pairwise
+from itertools import pairwise
 
 from elmtex_batch.pages.textlayer import TextLayer
 from elmtex_batch.pages.why import Why
@@ -19,6 +20,7 @@ FEW = 0.02
 MANY_SYMBOLS = 0.3
 """Share of characters, repeated ones counted once, that are neither letters, digits nor frequent punctuation."""
 PUNCTUATION = frozenset(".,;:()-–_/…'%")
+REPEATED = re.compile(r"(.)\1+")
 LETTERS = re.compile(r"[^\W\d_]+")
 _SECOND_LETTERS = """
 a bcdghiklmnprstuy, b aeilo, c aehiklortu, d aeioru, e abcdefghiklmnprstuvx, f aeiort, g aehinr, h aeilmnorty,
@@ -57,6 +59,8 @@ def _share(words: Sequence[str], is_bad: Callable[[str], object]) -> float:
 
 def _is_damaged(word: str) -> bool:
     """Whether characters are missing. Private use characters around a word are bullets and the like, and do no harm."""
+    if word.isascii() and word.isprintable():
+        return False
     first, last = 0, len(word)
     while first < last and _is_private(word[first]):
         first += 1
@@ -66,13 +70,15 @@ def _is_damaged(word: str) -> bool:
 
 
 def _is_private(word: str) -> bool:
-    return all(unicodedata.category(char) == "Co" for char in word)
+    return not word.isascii() and all(unicodedata.category(char) == "Co" for char in word)
 
 
 def _symbols(words: Sequence[str]) -> float:
     """Share of characters that text in English or German has few of."""
-    chars = [char for word in words for char, _ in groupby(word)]
-    return sum(not (char in PUNCTUATION or _is_latin_or_greek(char)) for char in chars) / len(chars)
+    chars = Counter(REPEATED.sub(r"\1", "\n".join(words)))
+    del chars["\n"]
+    symbols = (count for char, count in chars.items() if not (char in PUNCTUATION or _is_latin_or_greek(char)))
+    return sum(symbols) / chars.total()
 
 
 def _is_latin_or_greek(char: str) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from elmtex_batch import __version__, commands_warehouse
 from elmtex_batch.errors import ElmtexError, SettingsError
+from elmtex_batch.report.command import add_report
 
 if TYPE_CHECKING:
     from elmtex_batch.reasons import Code
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_augment(commands)
     _add_evaluate(commands)
+    add_report(commands)
     _add_schema(commands)
     return parser
 

@@ -2,7 +2,8 @@
 
 Parsers of PDF and images are native code that runs on whatever bytes an archive holds. What goes wrong in there, from a
 segmentation fault to an endless loop, costs the document and a child, never the worker that asked. The child answers in
-JSON, so that nothing that comes out of it is ever executed. `elmtex_batch.pages.child` is its side.
+JSON, or with a picture that nobody here decodes, so that nothing that comes out of it is ever executed.
+`elmtex_batch.pages.child` is its side.
 """
 
 import json
@@ -12,13 +13,13 @@ from collections.abc import Sequence
 from functools import cache
 
 from elmtex_batch import records
-from elmtex_batch.channel import Child, GoneError, SilentError
+from elmtex_batch.channel import Child, GoneError, Message, SilentError
 from elmtex_batch.errors import ToolMissing
 from elmtex_batch.reasons import Code, Reason
 from elmtex_batch.records import Row
 from elmtex_batch.settings import OcrSettings, PageSettings
 
-SETTINGS, FILE, DOCUMENT, TOOL_MISSING = b"S", b"F", b"D", b"T"
+SETTINGS, FILE, DOCUMENT, DRAW, PICTURE, TOOL_MISSING = b"S", b"F", b"D", b"P", b"W", b"T"
 """Kinds of messages; see `elmtex_batch.channel`."""
 CHILD = (sys.executable, "-m", "elmtex_batch.pages.child")
 _ATTEMPTS = 2
@@ -53,18 +54,26 @@ class Sandbox:
         Raises:
             ToolMissing: Tesseract is not installed, or the child cannot be started.
         """
-        code = Code.READER_CRASHED
-        for _ in range(_ATTEMPTS):
-            try:
-                return self._ask(data)
-            except SilentError:
-                code = Code.TIMED_OUT
-            except GoneError as gone:
-                code = _why(gone)
-            self.stop()
-            if code is Code.TIMED_OUT:
-                break
-        return {"media_type": None, "pages": [], "reasons": records.encode_reasons([Reason(code)])}
+        answer = self._try(FILE, data)
+        if isinstance(answer, Code):
+            return {"media_type": None, "pages": [], "reasons": records.encode_reasons([Reason(answer)])}
+        kind, content = answer
+        if kind == TOOL_MISSING:
+            raise ToolMissing(content.decode())
+        row: Row = json.loads(content)
+        if any(reason["code"] == Code.OCR_TIMEOUT for reason in row["reasons"]):
+            self.stop()  # Tesseract is gone, but perhaps not what it had started
+        return row
+
+    def draw(self, data: bytes, number: int, rotation: int, dpi: float) -> bytes | None:
+        """A page of a file as WebP, see `elmtex_batch.pages.picture`; None if it cannot be shown.
+
+        Raises:
+            ToolMissing: the child cannot be started.
+        """
+        asked = json.dumps({"number": number, "rotation": rotation, "dpi": dpi}).encode()
+        answer = self._try(DRAW, asked + b"\n" + data)
+        return None if isinstance(answer, Code) else answer[1] or None
 
     def stop(self) -> None:
         """Ends the child and every process that it has started."""
@@ -72,14 +81,20 @@ class Sandbox:
             self._child.kill()
         self._child = None
 
-    def _ask(self, data: bytes) -> Row:
-        kind, content = self._running().ask(FILE, data, self._silence_s)
-        if kind == TOOL_MISSING:
-            raise ToolMissing(content.decode())
-        row: Row = json.loads(content)
-        if any(reason["code"] == Code.OCR_TIMEOUT for reason in row["reasons"]):
-            self.stop()  # Tesseract is gone, but perhaps not what it had started
-        return row
+    def _try(self, kind: bytes, content: bytes) -> Message | Code:
+        """The child's answer, or what became of the child."""
+        code = Code.READER_CRASHED
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._running().ask(kind, content, self._silence_s)
+            except SilentError:
+                code = Code.TIMED_OUT
+            except GoneError as gone:
+                code = _why(gone)
+            self.stop()
+            if code is Code.TIMED_OUT:
+                break
+        return code
 
     def _running(self) -> Child:
         if self._child is None or not self._child.is_running:

@@ -20,8 +20,9 @@ from elmtex_batch.channel import ALIVE, frame, receive
 from elmtex_batch.document import Document
 from elmtex_batch.errors import ToolMissing
 from elmtex_batch.pages import read_document
+from elmtex_batch.pages.picture import draw_page
 from elmtex_batch.reasons import Code
-from elmtex_batch.sandbox import DOCUMENT, SETTINGS, TOOL_MISSING, page_seconds
+from elmtex_batch.sandbox import DOCUMENT, DRAW, PICTURE, SETTINGS, TOOL_MISSING, page_seconds
 from elmtex_batch.settings import OcrSettings, PageSettings
 
 _FILE_MB = 2_000
@@ -54,7 +55,8 @@ def serve(read: Read) -> None:
     say(frame(SETTINGS))
     while (question := receive(questions))[0]:
         _allow(seconds)
-        answer = _answer(read, question[1], pages, ocr, alive)
+        kind, content = question
+        answer = _picture(content, pages) if kind == DRAW else _answer(read, content, pages, ocr, alive)
         signal.alarm(0)
         say(answer)
 
@@ -69,6 +71,15 @@ def _answer(read: Read, data: bytes, pages: PageSettings, ocr: OcrSettings, aliv
         return frame(DOCUMENT, _encode(Document.rejected(Code.OUT_OF_MEMORY)))
     except Exception:  # noqa: BLE001 - the promise: a document never stops the run, and nothing of it is quoted
         return frame(DOCUMENT, _encode(Document.rejected(Code.INTERNAL_ERROR)))
+
+
+def _picture(content: bytes, pages: PageSettings) -> bytes:
+    """The page that was asked for; empty if there is none to show."""
+    asked, _, data = content.partition(b"\n")
+    try:
+        return frame(PICTURE, draw_page(data, **json.loads(asked), settings=pages))
+    except Exception:  # noqa: BLE001 - see _answer
+        return frame(PICTURE)
 
 
 def _encode(document: Document) -> bytes:

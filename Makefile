@@ -37,7 +37,9 @@ $(VENV)/.run: requirements/run.txt requirements/bases.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
+# Without a browser the tests of the report are skipped.
 $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
+	-requirements/system.sh $(PYTHON) browser
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
 	touch $@
 

@@ -71,7 +71,7 @@ class Sandbox:
         Raises:
             ToolMissing: the child cannot be started.
         """
-        asked = json.dumps({"number": number, "rotation": rotation, "dpi": dpi}).encode()
+        asked = json.dumps([number, rotation, dpi]).encode()
         answer = self._try(DRAW, asked + b"\n" + data)
         return None if isinstance(answer, Code) else answer[1] or None
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Tesseract with English, German and orientation data, and Python's venv: installs what is missing, or says how to.
+# With a second argument `browser` the Chromium, too, that the tests of the report open its pages in.
 set -euo pipefail
 python="${1:-python3}"
 
@@ -9,6 +10,9 @@ command -v tesseract >/dev/null || missing+=(tesseract-ocr)
 for language in eng deu osd; do
     grep -qx "$language" <<<"$languages" || missing+=("tesseract-ocr-$language")
 done
+if [ "${2:-}" = browser ] && ! command -v chromium chromium-browser google-chrome >/dev/null; then
+    missing+=(chromium)
+fi
 "$python" -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 [ "${#missing[@]}" -eq 0 ] && exit 0
 

@@ -10,6 +10,7 @@ from typing import Any
 from elmtex_batch.document import Document
 from elmtex_batch.pages import read_document
 from elmtex_batch.pages.child import serve
+from elmtex_batch.pages.picture import draw_page
 from elmtex_batch.settings import OcrSettings, PageSettings
 
 
@@ -40,12 +41,22 @@ FAULTS: dict[bytes, Callable[[], Any]] = {
 }
 
 
-def read(data: bytes, pages: PageSettings, ocr: OcrSettings, progress: Callable[[], None]) -> Document:
-    """Reads a file, or fails as it says."""
+def fail_as_told(data: bytes) -> None:
     if data.startswith(b"FAULT "):
         FAULTS[data.split()[1]]()
+
+
+def read(data: bytes, pages: PageSettings, ocr: OcrSettings, progress: Callable[[], None]) -> Document:
+    """Reads a file, or fails as it says."""
+    fail_as_told(data)
     return read_document(data, pages, ocr, progress)
 
 
+def draw(data: bytes, number: int, rotation: int, dpi: float, pages: PageSettings) -> bytes:
+    """Draws a page, or fails as the file says."""
+    fail_as_told(data)
+    return draw_page(data, number, rotation, dpi, pages)
+
+
 if __name__ == "__main__":
-    serve(read)
+    serve(read, draw)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from paper import pdf, write
 from PIL import Image, ImageDraw, ImageFont
 
 from elmtex_batch.sandbox import Sandbox
@@ -50,6 +51,13 @@ def test_a_fault_costs_its_document_only(fault: str, code: str, sandbox: Sandbox
     row = sandbox.read(GOOD)
     assert codes(row) == [] and [word["text"] for word in row["pages"][0]["words"]] == ["A", "45-year-old", "man."]
     assert len(own_children() - before) == 1
+
+
+@pytest.mark.parametrize("fault", ["segfault", "memory", "recursion", "hang"])
+def test_a_fault_costs_its_picture_only(fault: str, sandbox: Sandbox) -> None:
+    good = pdf(write("A 45-year-old man."))
+    assert sandbox.draw(f"FAULT {fault}".encode(), 1, 0, 72) is None
+    assert (sandbox.draw(good, 1, 0, 72) or b"")[8:12] == b"WEBP"
 
 
 def test_what_a_library_prints_goes_nowhere(sandbox: Sandbox, capfd: pytest.CaptureFixture[str]) -> None:

@@ -29,9 +29,10 @@ _FILE_MB = 2_000
 """Of a temporary file: the raster that Tesseract is given."""
 
 Read = Callable[[bytes, PageSettings, OcrSettings, Callable[[], None]], Document]
+Draw = Callable[[bytes, int, int, float, PageSettings], bytes]
 
 
-def serve(read: Read) -> None:
+def serve(read: Read, draw: Draw) -> None:
     """Answers until the parent closes the pipe."""
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     questions, answers = _pipes()
@@ -56,7 +57,7 @@ def serve(read: Read) -> None:
     while (question := receive(questions))[0]:
         _allow(seconds)
         kind, content = question
-        answer = _picture(content, pages) if kind == DRAW else _answer(read, content, pages, ocr, alive)
+        answer = _picture(draw, content, pages) if kind == DRAW else _answer(read, content, pages, ocr, alive)
         signal.alarm(0)
         say(answer)
 
@@ -73,11 +74,12 @@ def _answer(read: Read, data: bytes, pages: PageSettings, ocr: OcrSettings, aliv
         return frame(DOCUMENT, _encode(Document.rejected(Code.INTERNAL_ERROR)))
 
 
-def _picture(content: bytes, pages: PageSettings) -> bytes:
+def _picture(draw: Draw, content: bytes, pages: PageSettings) -> bytes:
     """The page that was asked for; empty if there is none to show."""
     asked, _, data = content.partition(b"\n")
     try:
-        return frame(PICTURE, draw_page(data, **json.loads(asked), settings=pages))
+        number, rotation, dpi = json.loads(asked)
+        return frame(PICTURE, draw(data, number, rotation, dpi, pages))
     except Exception:  # noqa: BLE001 - see _answer
         return frame(PICTURE)
 
@@ -121,5 +123,5 @@ def _allow(seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    serve(read_document)
+    serve(read_document, draw_page)
     sys.exit(0)

@@ -1,5 +1,6 @@
 """The documents of an output folder that a report is about."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
@@ -13,6 +14,11 @@ from elmtex_batch.warehouse import DOCUMENTS, Warehouse
 
 LEAST_ID = 8
 """Characters of the beginning of a doc_id that name a document."""
+
+
+def _beginning_with(name: str, ids: Sequence[str]) -> Sequence[str]:
+    """Of sorted ids those that begin so."""
+    return ids[bisect_left(ids, name) : bisect_left(ids, name + "g")] if len(name) >= LEAST_ID else ()
 
 
 def base_name(source: str) -> str:
@@ -60,13 +66,12 @@ class Archive:
             InputMissing: a name is that of no document.
         """
         found: dict[str, None] = {}
-        by_source = self._by_source()
+        ids, by_source = self.ids, self._by_source()
         for name in names:
-            ids = [doc_id for doc_id in self.ids if len(name) >= LEAST_ID and doc_id.startswith(name)]
-            ids = ids or by_source.get(name, [])
-            if not ids:
-                raise InputMissing("a document that was asked for is not in this output folder; see `status`")
-            found.update(dict.fromkeys(ids))
+            named = _beginning_with(name, ids) or by_source.get(name)
+            if not named:
+                raise InputMissing("a document that was asked for is not in this output folder; check its name or id")
+            found.update(dict.fromkeys(named))
         return list(found)
 
     def sources(self) -> dict[str, list[str]]:

@@ -1,6 +1,8 @@
 """Private files: for the owner alone, whatever the umask."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from elmtex_batch.errors import OutputError
@@ -13,14 +15,14 @@ def write(path: Path, content: bytes | str) -> None:
         OutputError: that is not possible.
     """
     data = content.encode() if isinstance(content, str) else content
+    with written(), os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(data)
+
+
+@contextmanager
+def written() -> Iterator[None]:
+    """Failures of the filesystem, without the paths that they quote, which may name a patient."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+        yield
     except OSError as error:
-        raise unwritable(error) from None
-
-
-def unwritable(error: OSError) -> OutputError:
-    """Without the path, which may name a patient."""
-    return OutputError(f"cannot write the report: {os.strerror(error.errno or 0)}")
+        raise OutputError(f"cannot write the report: {os.strerror(error.errno or 0)}") from None

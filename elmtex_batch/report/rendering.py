@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from elmtex_batch import __version__
 from elmtex_batch.report.document import Entry, ShownDocument
+from elmtex_batch.report.numbers import clock, grouped, percent, points
 from elmtex_batch.report.overview import Overview
 from elmtex_batch.report.trend import Run, curves_of
 from elmtex_batch.schema import Schema
@@ -40,7 +41,7 @@ class Wording:
     used: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
     def text(self, key: str) -> Markup:
-        """An element with the label; a key without one, a code of a later version say, stands for itself."""
+        """An element with the label; a code without one, of a later version say, stands for itself."""
         return Markup('<span data-t="{}">{}</span>').format(key, self._english(key))
 
     def attribute(self, name: str, key: str) -> Markup:
@@ -48,8 +49,9 @@ class Wording:
         return Markup('{0}="{2}" data-t-{0}="{1}"').format(name, key, self._english(key))
 
     def _english(self, key: str) -> str:
-        if key not in self.labels:
-            return key.rpartition(".")[2]
+        kind, _, code = key.rpartition(".")
+        if kind and key not in self.labels:
+            return code
         self.used[key] = self.labels[key]
         return self.labels[key]["en"]
 
@@ -67,7 +69,7 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.filters |= {"percent": _percent, "grouped": _grouped, "clock": _clock, "points": _points}
+        self._environment.filters |= {"percent": percent, "grouped": grouped, "clock": clock, "points": points}
         self._environment.globals |= {
             "schema": schema,
             "shown": shown,
@@ -120,20 +122,3 @@ def _asset(name: str) -> str:
 
 def _digest(code: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{share:.0%}".replace("%", "\u202f%")
-
-
-def _points(length: float) -> str:
-    return f"{length:.2f}"
-
-
-def _grouped(number: float | None) -> str:
-    """A whole number as both languages understand it."""
-    return "–" if number is None else f"{number:,.0f}".replace(",", "\u202f")
-
-
-def _clock(moment: datetime | None) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if moment else "–"

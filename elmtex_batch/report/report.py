@@ -16,7 +16,7 @@ from elmtex_batch.errors import OutputError
 from elmtex_batch.records import Row
 from elmtex_batch.report.archive import Archive, base_name
 from elmtex_batch.report.document import Entry, entry_of, show_document
-from elmtex_batch.report.files import unwritable, write
+from elmtex_batch.report.files import write, written
 from elmtex_batch.report.overview import survey
 from elmtex_batch.report.pictures import PICTURES, draw_pictures
 from elmtex_batch.report.rendering import DOCUMENTS, Neighbours, Renderer
@@ -128,14 +128,14 @@ def _replacing(folder: Path) -> Iterator[Path]:
         raise OutputError("the folder for the report holds something else; name another one with --to")
     new = folder.with_name(f".{folder.name}.part")
     try:
-        shutil.rmtree(new, ignore_errors=True)  # of a report that was interrupted
-        for place in (new, new / DOCUMENTS, new / PICTURES):
-            place.mkdir(mode=0o700, parents=True)
+        with written():
+            shutil.rmtree(new, ignore_errors=True)  # of a report that was interrupted
+            for place in (new, new / DOCUMENTS, new / PICTURES):
+                place.mkdir(mode=0o700, parents=True)
         yield new
-        if folder.exists():
-            shutil.rmtree(folder)
-        new.replace(folder)
-    except OSError as error:
-        raise unwritable(error) from None
+        with written():
+            if folder.exists():
+                shutil.rmtree(folder)
+            new.replace(folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from elmtex_batch.records import Row
+from elmtex_batch.report.numbers import grouped, percent
 from elmtex_batch.validate import Status
 
 MOST = 60
@@ -35,10 +36,14 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One figure over the runs, as an SVG of 100 by 30 units. `points`: x, y, and what to show there."""
+    """One figure over the runs, as an SVG of 100 by 30 units, from 0 to `top`.
+
+    `points`: x, y, and what to show there.
+    """
 
     name: str
     points: tuple[tuple[float, float, str], ...]
+    top: str
     last: str
 
     @property
@@ -68,13 +73,13 @@ def curves_of(runs: Sequence[Run]) -> list[Curve]:
 
 def _curve(name: str, runs: Sequence[Run], figure: Callable[[Run], float | None]) -> Curve:
     found = [(run, value) for run in runs if (value := figure(run)) is not None]
-    top = max((value for _, value in found), default=1.0) if name == "per_hour" else 1.0
-    told = [f"{value:,.0f}".replace(",", " ") if name == "per_hour" else f"{value:.0%}" for _, value in found]
+    top = max((value for _, value in found), default=0.0) or 1.0
+    show = grouped if name == "per_hour" else percent
     points = tuple(
-        (2 + 96 * i / max(len(found) - 1, 1), 28 - 26 * value / (top or 1.0), f"{_day(run)}: {shown}")
-        for i, ((run, value), shown) in enumerate(zip(found, told, strict=True))
+        (2 + 96 * i / max(len(found) - 1, 1), 28 - 26 * value / top, f"{_day(run)}: {show(value)}")
+        for i, (run, value) in enumerate(found)
     )
-    return Curve(name, points, told[-1] if told else "")
+    return Curve(name, points, show(top), show(found[-1][1]) if found else "")
 
 
 def _day(run: Run) -> str:

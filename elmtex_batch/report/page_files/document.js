@@ -68,7 +68,7 @@ onKeys({
   j: () => move(1), ArrowDown: () => move(1),
   k: () => move(-1), ArrowUp: () => move(-1),
   n: open("after"), p: open("before"), u: open("up"),
-  Escape: () => { search.value = ""; filter(); select(null); },
+  Escape: () => { search.value = ""; search.blur(); filter(); select(null); },
 });
 
 const linked = values.find((button) => `#${button.id}` === location.hash);

@@ -43,7 +43,7 @@ onKeys({
   "/": toSearch,
   j: () => move(1), ArrowDown: () => move(1),
   k: () => move(-1), ArrowUp: () => move(-1),
-  Escape: () => { search.value = ""; apply(); },
+  Escape: () => { search.value = ""; search.blur(); apply(); },
   Enter: () => false,
 });
 apply();

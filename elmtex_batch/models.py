@@ -96,7 +96,7 @@ def load_encoder(name: str) -> tuple[Any, Any]:
 
 
 def load_tokenizer(base: str) -> Any:
-    """The base model's fast tokenizer.
+    """The base model's fast tokenizer, to which the names of special tokens (`<eos>`) are text like any other.
 
     Raises:
         ModelError: there is none.
@@ -105,7 +105,7 @@ def load_tokenizer(base: str) -> Any:
 
     source = checked_base(base)
     with _loading(f"the tokenizer of the base model {base} is missing or damaged"):
-        return AutoTokenizer.from_pretrained(source, use_fast=True, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(source, use_fast=True, trust_remote_code=False, split_special_tokens=True)
 
 
 def merge_adapter(backbone: Any, folder: Path) -> Any:

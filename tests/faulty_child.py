@@ -11,6 +11,7 @@ from elmtex_batch.document import Document
 from elmtex_batch.pages import read_document
 from elmtex_batch.pages.child import serve
 from elmtex_batch.pages.picture import draw_page
+from elmtex_batch.reasons import Code
 from elmtex_batch.settings import OcrSettings, PageSettings
 
 
@@ -47,7 +48,9 @@ def fail_as_told(data: bytes) -> None:
 
 
 def read(data: bytes, pages: PageSettings, ocr: OcrSettings, progress: Callable[[], None]) -> Document:
-    """Reads a file, or fails as it says."""
+    """Reads a file, or fails as it says; `FAULT reason CODE` rejects it."""
+    if data.startswith(b"FAULT reason "):
+        return Document.rejected(Code(data.split()[2].decode()))
     fail_as_told(data)
     return read_document(data, pages, ocr, progress)
 

@@ -4,22 +4,19 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+from canaries import CANARY, FAULTY
 
-from elmtex_batch.cli import main
-from elmtex_batch.fakes import PatternReader, QuotingReader
+from elmtex_batch.fakes import PatternReader
 from elmtex_batch.pipeline import Model, convert
 from elmtex_batch.reasons import Code
 from elmtex_batch.settings import OcrSettings, PageSettings, Settings
 from elmtex_batch.warehouse import Warehouse
-
-FAULTY = (sys.executable, str(Path(__file__).with_name("faulty_child.py")))
-CANARY = "Kanarienvogel"
 
 
 def rows(out: Path) -> list[tuple[str, str, str]]:
@@ -52,7 +49,6 @@ SCRIPT = """
 import sys, time
 from contextlib import nullcontext
 from elmtex_batch import pipeline, progress
-from elmtex_batch.cli import main
 from elmtex_batch.fakes import PatternReader
 
 class SlowReader(PatternReader):
@@ -90,24 +86,27 @@ def test_a_run_that_is_stopped_goes_on_without_loss_or_repetition(number: signal
     assert len(rows(out)) == len({doc_id for doc_id, _, _ in rows(out)}) == 120
 
 
-def test_nothing_of_a_document_is_shown_and_nobody_else_may_read_it(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Names, text and the messages of errors hold a word that must not turn up outside of the tables."""
-    temporary = tempfile.mkdtemp(dir="/tmp")  # Ray takes short paths only
-    folder, out = tmp_path / f"in-{CANARY}", tmp_path / "out"
-    folder.mkdir()
-    (folder / f"{CANARY}.txt").write_text(f"Frau {CANARY}, 50 Jahre.", encoding="utf-8")
-    (folder / f"{CANARY}.pdf").write_bytes(b"%PDF-1.4 " + CANARY.encode())
-    monkeypatch.setattr(Model, "from_settings", classmethod(lambda cls, *_: cls("fake", QuotingReader)))
-    with monkeypatch.context() as patch:
-        patch.setattr(tempfile, "tempdir", temporary)
-        assert main(["convert", str(folder), "--out", str(out)]) == 0
-    assert [(state, code) for _, state, code in rows(out)] in (
-        [("rejected", "model_failed"), ("rejected", "damaged")],
-        [("rejected", "damaged"), ("rejected", "model_failed")],
+def test_nothing_of_a_document_is_shown_and_nobody_else_may_read_it(tmp_path: Path) -> None:
+    """Names, texts, metadata, pictures and messages of errors hold a word that must turn up in the tables only."""
+    folder, out, report = tmp_path / f"in-{CANARY}", tmp_path / "out", tmp_path / "report.txt"
+    program = str(Path(__file__).with_name("canaries.py"))
+    run = subprocess.run(
+        [sys.executable, program, str(folder), str(out), str(report)], capture_output=True, text=True, check=False
     )
-    assert CANARY not in "".join(capfd.readouterr())
-    Path(temporary).rmdir()  # nothing is left in there
+    assert run.returncode == 0, run.stderr
+    assert "logs of Ray searched" in run.stdout and not run.stdout.startswith("0 logs")
+    assert CANARY not in run.stdout + run.stderr
+    assert report.read_text() == ""
+    ledger = Warehouse.open(str(out)).ledger().to_pylist()
+    assert {reason["code"] for row in ledger for reason in row["reasons"]} == set(Code)
+    assert CANARY not in str(ledger)
+    texts = [str(row["text"]) for row in _tables(out, "documents")]
+    assert sum(CANARY in text for text in texts) >= 6 and CANARY in " ".join(map(str, _tables(out, "items")))
+    for table in {path.parent.name for path in out.rglob("*.parquet")} - {"documents", "items", "texts", "manifests"}:
+        assert CANARY not in str(_tables(out, table)), table
     for path in out.rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path.name
+
+
+def _tables(out: Path, name: str) -> list[dict[str, object]]:
+    return [row for path in (out / name).glob("*.parquet") for row in pq.read_table(path).to_pylist()]

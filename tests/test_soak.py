@@ -14,7 +14,8 @@ from pathlib import Path
 import psutil
 import pyarrow.parquet as pq
 import pytest
-from test_reliability import FAULTY, SCRIPT, rows
+from canaries import FAULTY
+from test_reliability import SCRIPT, rows
 
 from elmtex_batch.fakes import PatternReader
 from elmtex_batch.pipeline import Model, convert

@@ -207,7 +207,8 @@ def _ray(run: RunSettings) -> Iterator[None]:
         # Ray's logs are readable by everyone who may enter the folder they lie in: nobody else may enter this one.
         place = None if len(gettempdir()) <= _LONGEST_TEMP else "/tmp"  # noqa: S108
         folder = cleanup.enter_context(TemporaryDirectory(prefix="elmtex-", dir=place, ignore_cleanup_errors=True))
-        ray.init(num_cpus=cpus, include_dashboard=False, _temp_dir=folder, **common)
+        # "local", as a cluster that RAY_ADDRESS names is not what was asked for.
+        ray.init("local", num_cpus=cpus, include_dashboard=False, _temp_dir=folder, **common)
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is told once, by `_told`
     context = DataContext.get_current()
     context.enable_progress_bars = False

@@ -59,7 +59,7 @@ def test_fifty_kills_at_random_moments(tmp_path: Path) -> None:
         '"--out"', f'"--config", {str(tmp_path / "job.toml")!r}, "--out"'
     )
     published = 0
-    for _ in range(50):
+    for number in range(50):
         with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as run:
             assert run.stdout
             next(line for line in run.stdout if line.strip().isdigit() and int(line) > 0)
@@ -68,6 +68,7 @@ def test_fifty_kills_at_random_moments(tmp_path: Path) -> None:
         found = rows(out)
         assert len(found) == len({doc_id for doc_id, _, _ in found}) >= published
         published = len(found)
+        print(number + 1, "kills,", published, "documents", flush=True)
         for path in out.rglob("*.parquet"):
             pq.read_table(path)
     summary = convert([str(folder)], str(out), Settings(), lambda _: None, FAKE)
@@ -106,7 +107,9 @@ def test_mutated_files_never_harm_the_parent(count: int, sandbox: Sandbox) -> No
     rng = random.Random(1)
     files = sorted(path.read_bytes() for path in SAMPLES.iterdir() if path.stat().st_size < 120_000)
     states: Counter[str] = Counter()
-    for _ in range(count):
+    for number in range(count):
+        if number % 1_000 == 999:
+            print(number + 1, dict(states), flush=True)
         data = bytearray(rng.choice(files))
         for _ in range(rng.choice([1, 4, 64])):
             data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)

@@ -7,6 +7,7 @@ writes to REPORT a line for each file of Ray's in which the word is found.
 
 import io
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -69,9 +70,11 @@ def pdf(pages: int, **options: object) -> bytes:
     return content.getvalue()
 
 
-def image(width: int, height: int, text: str = "") -> bytes:
+def image(width: int, height: int, text: str = "", circle: bool = False) -> bytes:
     """A scan, whose metadata have the word too."""
     picture, content = Image.new("L", (width, height), 255), io.BytesIO()
+    if circle:
+        ImageDraw.Draw(picture).ellipse((300, 500, 900, 1_100), outline=0, width=5)
     ImageDraw.Draw(picture).text((100, 200), text, font=ImageFont.load_default(48))
     exif = Image.Exif()
     exif[0x010E] = CANARY  # ImageDescription
@@ -91,13 +94,12 @@ def archive(folder: Path) -> Callable[[Summary], None]:
         f"{CANARY} large": f"{CANARY} ".encode() * 50_000,
         f"{CANARY} odd": b"PK\x03\x04" + CANARY.encode(),
         f"{CANARY} damaged.pdf": b"%PDF-1.4 " + CANARY.encode(),
-        f"{CANARY} none.pdf": b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj "
-        b"2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj trailer<</Root 1 0 R/Info<</Title(" + CANARY.encode() + b")>>>>",
+        f"{CANARY} none.pdf": re.sub(rb"/Count 1 /Kids \[[^]]*\]", b"/Count 0 /Kids []", pdf(1)),
         f"{CANARY} locked.pdf": pdf(1, encrypt=CANARY),
         f"{CANARY} thick.pdf": pdf(3),
         f"{CANARY} good.pdf": pdf(1),
         f"{CANARY} huge.jpg": image(4_000, 4_000),
-        f"{CANARY} white.jpg": image(1_200, 1_600),
+        f"{CANARY} drawing.jpg": image(1_200, 1_600, circle=True),
         f"{CANARY} scan.jpg": image(1_600, 1_200, f"Herr {CANARY} ist 50 Jahre alt.\nDiagnose: Gicht."),
     }
     for name, content in files.items():

@@ -1,0 +1,1 @@
+"""What `benchmarks/readers.py` measures, each in a process of its own."""

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from elmtex_batch import versions
 from elmtex_batch.errors import InputMissing
 from elmtex_batch.tables import Footer, Tables
-from elmtex_batch.warehouse import DOCUMENTS, RUNS
+from elmtex_batch.warehouse import DOCUMENTS
 
 _KEY = ["doc_id", "schema"]
 
@@ -41,16 +40,11 @@ class CurrentView:
 
     def documents(self) -> Iterator[pa.Table]:
         """The rows, some hundred at a time, with the columns of `documents/`."""
-        lost = versions.outdated(self._tables.scan(DOCUMENTS, [*_KEY, "run_id"]), _KEY, self._held_runs())
+        held = versions.held_runs(self._tables)
+        lost = versions.outdated(self._tables.scan(DOCUMENTS, [*_KEY, "run_id"]), _KEY, held)
         for footer in self._parts:
             if len(lost.get(footer.part, ())) < footer.rows:
                 yield from self._tables.read_without(DOCUMENTS, footer.part, lost.get(footer.part, ()))
-
-    def _held_runs(self) -> set[str]:
-        held: set[str] = set()
-        for _, runs in self._tables.scan(RUNS, ["run_id", "outcome"]):
-            held.update(runs.filter(pc.equal(runs["outcome"], "held"))["run_id"].to_pylist())
-        return held
 
 
 def _label(footer: Footer) -> str:

@@ -1,50 +1,76 @@
-"""Which rows count where a document has several: of those with the same key, that of the last run."""
+"""Which rows count where a document has several: of those with the same key, that of the last run that was not held."""
 
 from collections.abc import Collection, Iterable, Sequence
 from functools import reduce
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from elmtex_batch.tables import Tables
+
+RUNS = "runs"
 
 RowNumbers = dict[str, set[int]]
 """For each part the numbers of some of its rows."""
 
 
-def outdated(scan: Iterable[tuple[str, pa.Table]], key: Sequence[str], held: Collection[str] = ()) -> RowNumbers:
-    """The rows that do not count: a later run has the same key, or the row's run is `held`.
+def held_runs(tables: Tables) -> set[str]:
+    """The runs that a quality gate has held back."""
+    held: set[str] = set()
+    for _, runs in tables.scan(RUNS, ["run_id", "outcome"]):
+        held.update(runs.filter(pc.equal(runs["outcome"], "held"))["run_id"].to_pylist())
+    return held
 
-    `scan` gives the columns of `key` and `run_id` of all rows, as `Tables.scan` does.
+
+def outdated(
+    scan: Iterable[tuple[str, pa.Table]], key: Sequence[str], held: Collection[str], keep_held: bool = False
+) -> RowNumbers:
+    """The rows that do not count: those of `held` runs, and those that another row with the same key replaces.
+
+    A row of a held run replaces none. With `keep_held` it is left too, until it is replaced. `scan` gives the columns
+    of `key` and `run_id` of all rows, as `Tables.scan` does.
     """
-    rows, parts = _numbered(scan)
+    parts, rows = _ordered(scan, key)
     if not parts:
         return {}
-    is_held = pc.is_in(rows["run_id"], value_set=pa.array(sorted(held), pa.string()))
-    lost = pa.concat_tables([rows.filter(is_held), _replaced(rows.filter(pc.invert(is_held)), key)])
-    found: RowNumbers = {}
-    for part, row in zip(lost["part"].to_pylist(), lost["row"].to_pylist(), strict=True):
-        found.setdefault(parts[part], set()).add(row)
-    return found
+    same_key, same_run = (_repeats(rows, names) for names in (key, [*key, "run_id"]))
+    is_held = pc.is_in(rows["run_id"], value_set=pa.array(sorted(held), pa.string())).to_numpy()
+    numbers = np.arange(len(rows))
+    # Of each key the first row that counts, from the last run backwards.
+    first = np.minimum.reduceat(np.where(is_held, len(rows), numbers), np.flatnonzero(~same_key))
+    lost = same_run | (numbers > first[np.cumsum(~same_key) - 1])
+    return _numbers(parts, rows, lost if keep_held else lost | is_held)
 
 
-def _numbered(scan: Iterable[tuple[str, pa.Table]]) -> tuple[pa.Table, list[str]]:
-    """The rows with their numbers in their part, its index in the list of parts, and its size."""
+def _ordered(scan: Iterable[tuple[str, pa.Table]], key: Sequence[str]) -> tuple[list[str], pa.Table]:
+    """The parts, and their rows, each with the index of its part and its number in it, the last run's first."""
     sizes: dict[str, int] = {}
     tables = []
     for part, rows in scan:
         first = sizes.get(part, 0)
         sizes[part] = first + len(rows)
-        index = pa.array([len(sizes) - 1], pa.int32()).take(pa.repeat(pa.scalar(0), len(rows)))
-        numbered = rows.append_column("row", pa.array(range(first, sizes[part]), pa.int64()))
-        tables.append(numbered.append_column("part", index))
+        index = np.full(len(rows), len(sizes) - 1, np.int32)
+        numbers = np.arange(first, sizes[part])
+        tables.append(rows.append_column("row", pa.array(numbers)).append_column("part", pa.array(index)))
     if not tables:
-        return pa.table({}), []
-    table = pa.concat_tables(tables)
-    return table.append_column("size", pa.array(sizes.values()).take(table["part"])), list(sizes)
-
-
-def _replaced(rows: pa.Table, key: Sequence[str]) -> pa.Table:
-    # The last run's row counts; of two equal ones that of the smaller part, which was made from the other.
+        return [], pa.table({})
+    rows = pa.concat_tables(tables)
+    rows = rows.append_column("size", pa.array(sizes.values()).take(rows["part"].combine_chunks()))
+    # Of two equal rows that of the smaller part counts, which was made from the other.
     order = [*((name, "ascending") for name in key), ("run_id", "descending"), ("size", "ascending")]
-    rows = rows.sort_by(order)
-    repeats = [pc.equal(rows[name].slice(1), rows[name].slice(0, max(0, len(rows) - 1))) for name in key]
-    return rows.slice(1).filter(reduce(pc.and_, repeats))
+    return list(sizes), rows.sort_by(order)
+
+
+def _repeats(rows: pa.Table, names: Sequence[str]) -> np.ndarray:
+    """For each row whether the one before it has the same values."""
+    same = [pc.equal(rows[name].slice(1), rows[name].slice(0, max(0, len(rows) - 1))) for name in names]
+    return np.concatenate([np.zeros(min(1, len(rows)), bool), reduce(pc.and_, same).to_numpy()])
+
+
+def _numbers(parts: Sequence[str], rows: pa.Table, chosen: np.ndarray) -> RowNumbers:
+    rows = rows.filter(pa.array(chosen))
+    found: RowNumbers = {}
+    for part, row in zip(rows["part"].to_pylist(), rows["row"].to_pylist(), strict=True):
+        found.setdefault(parts[part], set()).add(row)
+    return found

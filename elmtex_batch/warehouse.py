@@ -19,12 +19,12 @@ from elmtex_batch.reasons import Code
 from elmtex_batch.schema import Schema
 from elmtex_batch.tables import Tables
 
-DOCUMENTS, ITEMS, TEXTS, MANIFESTS, RUNS = "documents", "items", "texts", "manifests", "runs"
-_NAMED_BY_RUN = (MANIFESTS, RUNS)
+DOCUMENTS, ITEMS, TEXTS, MANIFESTS = "documents", "items", "texts", "manifests"
+_NAMED_BY_RUN = (MANIFESTS, versions.RUNS)
 _MERGED = (DOCUMENTS, TEXTS, *_NAMED_BY_RUN)
 """The tables that `compact` merges; `items/` follows `documents/`."""
 _KEY = ["doc_id", "schema", "model"]
-"""Of a document's rows with the same key, that of the last run counts."""
+"""Of a document's rows with the same key, that of the last run that is not held counts."""
 
 
 class Warehouse:
@@ -135,8 +135,12 @@ class Warehouse:
         self.drop_replaced()
 
     def drop_replaced(self) -> None:
-        """Takes out the rows of documents that a later run did again (`retry`), a part at a time."""
-        lost = versions.outdated(self._tables.scan(DOCUMENTS, [*_KEY, "run_id"]), _KEY)
+        """Takes out the rows of documents that a later run did again (`retry`), a part at a time.
+
+        A run that is held has replaced nothing, as long as it is held.
+        """
+        held = versions.held_runs(self._tables)
+        lost = versions.outdated(self._tables.scan(DOCUMENTS, [*_KEY, "run_id"]), _KEY, held, keep_held=True)
         for footer in list(self._tables.footers(DOCUMENTS)):
             if footer.part not in lost:
                 continue

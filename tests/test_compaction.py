@@ -126,12 +126,11 @@ def test_a_crash_at_any_step_of_compaction_loses_and_repeats_nothing(tmp_path: P
         crashed = crash_at(number, lambda w=warehouse: w.compact(LARGE))  # type: ignore[misc]
         for table in TABLES:
             assert set(rows(warehouse, table)) == set(before[table])
-        with warehouse.writing():
-            assert {table: rows(warehouse, table) for table in TABLES} == before
+        warehouse.compact(LARGE)  # repairs what is there, and goes on
+        assert {table: rows(warehouse, table) for table in TABLES} == before
+        assert set(count(warehouse).values()) == {0, 1}
         if not crashed:
             break
-        warehouse.compact(LARGE)
-        assert set(count(warehouse).values()) == {0, 1}
     assert 30 < number < 99
 
 

@@ -78,6 +78,24 @@ def test_of_each_document_and_schema_the_last_row_that_was_not_held_is_current(o
         CurrentView(str(out), "radiology/1")
 
 
+def test_a_run_that_is_held_replaces_nothing(tmp_path: Path, schema: Schema) -> None:
+    """Its rows are kept, for it may be released, until another run does the document again."""
+    warehouse = Warehouse.create(str(tmp_path))
+    Tables(str(tmp_path)).create("runs")
+    for run_id, outcome, left in (
+        ("r1", "published", ["r1"]),
+        ("r2", "held", ["r1", "r2"]),
+        ("r3", "held", ["r1", "r2", "r3"]),
+        ("r2", "published", ["r2", "r3"]),
+        ("r4", "published", ["r4"]),
+    ):
+        warehouse.write_part(documents(schema, "a", run_id=run_id))
+        write_run(tmp_path, run_id, outcome)
+        warehouse.drop_replaced()
+        assert sorted(warehouse.ledger()["run_id"].to_pylist()) == left
+        assert [row["run_id"] for row in current(tmp_path)] == left[:1]
+
+
 def test_without_records_of_runs_no_row_is_held(out: Path) -> None:
     for path in [*(out / "runs").iterdir(), out / "runs"]:
         path.unlink() if path.is_file() else path.rmdir()

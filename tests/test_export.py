@@ -14,12 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 import sqlglot
 from deltalake import DeltaTable
+from pyarrow import fs
+from s3_server import make_bucket
 from test_warehouse import crash_at, documents, value
 
 from elmtex_batch import records
 from elmtex_batch.cli import main
 from elmtex_batch.current import CurrentView
-from elmtex_batch.errors import InputMissing
+from elmtex_batch.errors import InputMissing, OutputError, SettingsError
 from elmtex_batch.export import export
 from elmtex_batch.schema import Schema
 from elmtex_batch.tables import Tables
@@ -248,3 +250,26 @@ def test_an_export_to_delta_that_stopped_between_the_tables_is_completed(out: Pa
     (target / "items").rename(target / "lost")
     assert export(str(out), str(target), "delta") == 0
     assert delta(target, "documents") == (0, CURRENT) and delta(target, "items") == delta(target, "lost")
+
+
+def test_an_object_store_is_compacted_exported_and_exported_to(
+    schema: Schema, s3: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    store, out = make_bucket("lake"), "s3://lake/out"
+    warehouse = Warehouse.create(out)
+    for doc in "abc":
+        warehouse.write_part(documents(schema, doc))
+    assert warehouse.compact(1 << 20)["documents"] == (3, 1)
+    assert [export(out, f"s3://lake/{form}", form) for form in ("csv", "parquet", "delta", "delta")] == [3, 3, 3, 0]
+    names = sorted(info.base_name for info in store.get_file_info(fs.FileSelector("lake/parquet")))
+    assert names == ["_SUCCESS", "documents.parquet", "items.parquet"]
+    assert keys(pq.read_table("lake/parquet/items.parquet", filesystem=store).to_pylist()) == sorted(
+        2 * [(doc, "elmtex/1", "r1") for doc in "abc"]
+    )
+    with store.open_input_stream("lake/csv") as stream:
+        assert stream.read().count(b"\n") == 1 + 6
+    with pytest.raises(OutputError, match="name another one"):
+        export(out, "s3://lake/parquet", "parquet")
+    with pytest.raises(SettingsError, match="AWS_ENDPOINT_URL"):
+        export(out, "s3://key:password@lake/delta", "delta")

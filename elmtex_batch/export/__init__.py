@@ -4,6 +4,7 @@ from elmtex_batch.current import CurrentView
 from elmtex_batch.export.delta import append
 from elmtex_batch.export.files import WRITERS
 from elmtex_batch.export.staging import staged
+from elmtex_batch.places import check_place
 from elmtex_batch.warehouse import Warehouse
 
 FORMATS = (*WRITERS, "delta")
@@ -20,9 +21,11 @@ def export(out: str, target: str, form: str, schema: str | None = None) -> int:
 
     Raises:
         InputMissing: there is no such output folder, or it has no documents.
+        SettingsError: the URI of `target` has options or a password.
         OutputError: a run is writing, or `target` cannot be written.
         ToolMissing: `delta` without the package deltalake.
     """
+    check_place(target)
     with Warehouse.open(out).writing():
         view = CurrentView(out, schema)
         if form == "delta":

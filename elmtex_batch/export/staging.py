@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from pyarrow import fs
 
 from elmtex_batch.errors import OutputError
+from elmtex_batch.places import open_place
 from elmtex_batch.tables import output_errors
 
 _EXISTS = "the target of the export exists and is no file to replace; remove it, or name another one"
@@ -26,7 +27,7 @@ def staged(target: str) -> Iterator[Path]:
         OutputError: there is a folder already, or the target cannot be written.
     """
     with output_errors("the target of the export"):
-        filesystem, path = _opened(target)
+        filesystem, path = open_place(target)
         if _is_taken(filesystem, path):
             raise OutputError(_EXISTS)
         if isinstance(filesystem, fs.LocalFileSystem):
@@ -35,13 +36,6 @@ def staged(target: str) -> Iterator[Path]:
         else:
             with _uploaded(filesystem, path) as place:
                 yield place
-
-
-def _opened(target: str) -> tuple[fs.FileSystem, str]:
-    if "://" not in target:
-        return fs.LocalFileSystem(), str(Path(target).absolute())
-    filesystem, path = fs.FileSystem.from_uri(target)
-    return filesystem, path
 
 
 def _is_taken(filesystem: fs.FileSystem, path: str) -> bool:

@@ -131,7 +131,7 @@ def _texts(
 
 
 def _by_part(documents: pa.Table) -> list[pa.Table]:
-    """A block for each part of `texts/`, so that it is read once."""
+    """A block for each row group of `texts/`, so that it is read once."""
     parts = sorted(set(documents["part"].to_pylist()))
     return [documents.filter(pc.equal(documents["part"], part)).combine_chunks() for part in parts]
 

@@ -67,7 +67,7 @@ class NormaliseText:
 class LoadTexts:
     """Texts that an earlier run published, instead of `ReadPages` and `NormaliseText`.
 
-    The documents of a batch have a column `part` more, the part of `texts/` that holds them.
+    The documents of a batch have a column `part` more, the place in `texts/` that holds them (`Warehouse.texts_with`).
     """
 
     warehouse: Warehouse

@@ -50,4 +50,5 @@ def merge(answers: Iterable[Answer], text: str, single: frozenset[str]) -> Answe
         tuple(sorted((found for found in kept if isinstance(found, Span)), key=lambda span: (span.start, span.end))),
         tuple(found for found in kept if isinstance(found, Ungrounded)),
         any(part.cut_short for part in parts),
+        sum(part.tokens for part in parts),
     )

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from elmtex_batch import __version__, commands_warehouse
+from elmtex_batch import __version__, commands_ops, commands_warehouse
+from elmtex_batch.arguments import add_conversion, add_settings, conversion_settings
 from elmtex_batch.errors import ElmtexError, SettingsError
+from elmtex_batch.logs import say, show_log
 from elmtex_batch.report.command import add_report
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ exit codes:
   4  missing input            5  model or adapter          6  output not writable
   7  published rows do not account for every input         8  workers failed
   9  unsafe versions or settings of packages             130  interrupted
+  10  done, but a quality gate holds the run: look at it, then `elmtex-batch release`
 """
 
 
@@ -32,25 +35,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit code."""
     options = _parser().parse_args(arguments)
     os.umask(0o077)  # what is written holds patient data
-    _show_own_log()
+    show_log(getattr(options, "log", None) or "text")
     try:
         code: int = options.run(options)
     except ElmtexError as error:
-        print(f"elmtex-batch: {error}", file=sys.stderr)
+        say(str(error), {"error": type(error).__name__, "exit_code": error.exit_code}, logging.ERROR)
         return error.exit_code
     except KeyboardInterrupt:
-        print("elmtex-batch: interrupted; start it again to go on", file=sys.stderr)
+        say("interrupted; start it again to go on", {"exit_code": _INTERRUPTED}, logging.ERROR)
         return _INTERRUPTED
     return code
-
-
-def _show_own_log() -> None:
-    """What this package has to say goes to standard error; other packages keep their own ways."""
-    log = logging.getLogger("elmtex_batch")
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    if not log.handlers:
-        log.addHandler(logging.StreamHandler())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,7 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_convert(commands)
+    commands_ops.add_check(commands)
     _add_status(commands)
+    commands_ops.add_release(commands)
     _add_retry(commands)
     commands_warehouse.add_compact(commands)
     commands_warehouse.add_export(commands)
@@ -77,48 +73,20 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_convert(commands: Any) -> None:
     command = commands.add_parser("convert", help="documents to Parquet")
-    command.add_argument(
-        "inputs", nargs="+", metavar="INPUT", help="file, folder, glob, URI, or @FILE with one of these a line"
-    )
-    command.add_argument("--out", required=True, help="output folder or URI")
-    _add_settings(command)
+    add_conversion(command)
     command.set_defaults(run=_convert)
 
 
-def _add_settings(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--config", type=Path, help="TOML file with settings")
-    command.add_argument("--schema", help="category schema: a name, or a .toml file")
-    command.add_argument(
-        "--reader", choices=("tagger", "generator"), help="which kind of model reads (default: tagger)"
-    )
-    command.add_argument(
-        "--prompt", choices=("finetuned", "naive", "advanced"), help="how a generator is asked (default: finetuned)"
-    )
-    command.add_argument("--examples", type=Path, metavar="FILE", help="annotated reports for the prompt advanced")
-    command.add_argument("--adapter", help="adapter folder, instead of the bundled one")
-    command.add_argument("--base", help="base model: embedded name, folder or hub id")
-    command.add_argument("--ray-address", help="Ray cluster to run on, instead of this machine")
-
-
 def _convert(options: argparse.Namespace, retried: "Code | None" = None) -> int:
-    from elmtex_batch.settings import load_settings
-
-    named = {
-        "schema": options.schema,
-        "model.reader": options.reader,
-        "model.prompt": options.prompt,
-        "model.examples": options.examples,
-        "model.adapter": options.adapter,
-        "model.base": options.base,
-        "run.ray_address": options.ray_address,
-    }
-    settings = load_settings(options.config, {name: value for name, value in named.items() if value is not None})
+    settings, out = conversion_settings(options)
     from elmtex_batch.pipeline import convert
     from elmtex_batch.progress import live_progress, print_summary
+    from elmtex_batch.runs import raise_if_held
 
-    with live_progress() as progress:
-        summary = convert(options.inputs, options.out, settings, progress, retried=retried)
-    print_summary(summary)
+    with live_progress(settings.run.log) as progress:
+        summary = convert(settings.inputs, out, settings, progress, retried=retried)
+    print_summary(summary, settings.run.log)
+    raise_if_held(summary)
     return 0
 
 
@@ -130,9 +98,10 @@ def _add_status(commands: Any) -> None:
 
 def _status(options: argparse.Namespace) -> int:
     from elmtex_batch.progress import print_ledger
+    from elmtex_batch.runs import Runs
     from elmtex_batch.warehouse import Warehouse
 
-    print_ledger(Warehouse.open(options.out).ledger())
+    print_ledger(Warehouse.open(options.out).ledger(), Runs(options.out).all())
     return 0
 
 
@@ -140,7 +109,7 @@ def _add_retry(commands: Any) -> None:
     command = commands.add_parser("retry", help="do documents with a certain reason again; their rows are replaced")
     command.add_argument("out", metavar="OUT", help="output folder or URI")
     command.add_argument("--reason", required=True, help="a reason code, as `status` lists them")
-    _add_settings(command)
+    add_settings(command)
     command.set_defaults(run=_retry)
 
 

@@ -53,3 +53,9 @@ class UnsafeEnvironment(ElmtexError):
     """A package or a setting of one is known to be unsafe; see `elmtex_batch.advisories`."""
 
     exit_code = 9
+
+
+class RunHeld(ElmtexError):
+    """All went well, but a quality gate wants people to look at the run before others use it."""
+
+    exit_code = 10

@@ -21,7 +21,7 @@ class PatternReader:
         self._patterns = {category: re.compile(pattern, re.IGNORECASE) for category, pattern in patterns.items()}
 
     def read(self, texts: Sequence[str]) -> list[Answer]:
-        """See `Reader.read`; every match counts as certain."""
+        """See `Reader.read`; every match counts as certain, every word as a token."""
         return [self._answer(text) for text in texts]
 
     def _answer(self, text: str) -> Answer:
@@ -30,7 +30,7 @@ class PatternReader:
             for category, pattern in self._patterns.items()
             for match in pattern.finditer(text)
         ]
-        return Answer(tuple(sorted(spans, key=lambda span: span.start)))
+        return Answer(tuple(sorted(spans, key=lambda span: span.start)), tokens=len(text.split()))
 
 
 class QuotingReader:

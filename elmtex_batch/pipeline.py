@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from importlib.util import find_spec
 from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
@@ -20,11 +21,12 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset
 from ray.exceptions import RayError
 from ray.util.annotations import RayDeprecationWarning
+from ray.util.metrics import Counter
 
 from elmtex_batch import errors
 from elmtex_batch.advisories import check_environment
 from elmtex_batch.choice import choose_model
-from elmtex_batch.errors import ElmtexError, RunFailed
+from elmtex_batch.errors import ElmtexError, RunFailed, ToolMissing
 from elmtex_batch.inputs import list_sources
 from elmtex_batch.keys import text_key
 from elmtex_batch.modelfiles import checked_base
@@ -32,6 +34,7 @@ from elmtex_batch.pages.ocr import check_tesseract
 from elmtex_batch.plan import make_plan, reconcile
 from elmtex_batch.reader import Reader, load_reader
 from elmtex_batch.reasons import Code
+from elmtex_batch.runs import Runs, recorded
 from elmtex_batch.sandbox import CHILD
 from elmtex_batch.schema import Schema, load_schema
 from elmtex_batch.settings import RunSettings, Settings
@@ -90,20 +93,25 @@ def convert(
     sources = list_sources(inputs)
     warehouse = Warehouse.create(out)
     check_tesseract(settings.ocr)
+    _check_metrics(settings.run)
     model = model or Model.from_settings(settings, schema)
     with warehouse.writing():
         plan = make_plan(sources, warehouse, settings, schema, model.name, retried)
         todo = plan.todo
-        summary = Summary(_new_run_id(), len(sources), plan.documents, plan.documents - len(todo))
+        summary = Summary(_new_run_id(), len(sources), plan.documents, plan.documents - len(todo), begun)
+        key = text_key(settings)
+        keys = {"schema": schema.label, "model": model.name, "text_key": key, "retried": retried}
         progress(summary)
         warehouse.write_files(plan.files, plan.before, summary.run_id)
         if len(todo):
-            with _ray(settings.run), stopped_by_signals():
-                texts = _texts(todo, plan.stored, warehouse, settings, child)
-                flow = build(texts, settings, schema, model, summary.run_id)
-                _publish(flow, settings.run, warehouse.write_results, partial(_report, summary, progress, begun))
-            reconcile(todo, warehouse, summary.run_id)
-            warehouse.drop_replaced()
+            with recorded(Runs(out), summary, settings.gates, keys):
+                with _ray(settings.run), stopped_by_signals():
+                    texts = _texts(todo, plan.stored, warehouse, settings, child)
+                    flow = build(texts, settings, schema, model, summary.run_id)
+                    report = partial(_report, summary, progress, _Counters())
+                    _publish(flow, settings.run, warehouse.write_results, report)
+                reconcile(todo, warehouse, summary.run_id)
+                warehouse.drop_replaced()
     summary.seconds = time.monotonic() - begun
     return summary
 
@@ -182,10 +190,32 @@ def _publish(
         flush()  # also when the run is interrupted, or fails: what is done is done
 
 
-def _report(summary: Summary, progress: Progress, begun: float, documents: pa.Table) -> None:
-    summary.add(documents)
-    summary.seconds = time.monotonic() - begun
+def _report(summary: Summary, progress: Progress, counters: "_Counters", results: pa.Table) -> None:
+    summary.add(results)
+    counters.show(summary)
     progress(summary)
+
+
+def _check_metrics(run: RunSettings) -> None:
+    if run.metrics_port and not find_spec("prometheus_client"):
+        raise ToolMissing("run.metrics_port needs packages that are missing; try: pip install 'elmtex-batch[cluster]'")
+
+
+class _Counters:
+    """A run's figures as counters in Ray's metrics, where Prometheus finds them."""
+
+    def __init__(self) -> None:
+        self._counters: dict[str, Counter] = {}
+        self._shown: dict[tuple[str, ...], float] = {}
+
+    def show(self, summary: Summary) -> None:
+        for name, labels, figure in summary.figures():
+            if name not in self._counters:
+                self._counters[name] = Counter(f"elmtex_{name}", tag_keys=tuple(labels))
+            key = (name, *labels.values())
+            if more := figure - self._shown.get(key, 0):
+                self._counters[name].inc(more, labels)
+                self._shown[key] = figure
 
 
 @contextmanager
@@ -207,6 +237,7 @@ def _ray(run: RunSettings) -> Iterator[None]:
         # Ray's logs are readable by everyone who may enter the folder they lie in: nobody else may enter this one.
         place = None if len(gettempdir()) <= _LONGEST_TEMP else "/tmp"  # noqa: S108
         folder = cleanup.enter_context(TemporaryDirectory(prefix="elmtex-", dir=place, ignore_cleanup_errors=True))
+        common |= {"_metrics_export_port": run.metrics_port} if run.metrics_port else {}
         # "local", as a cluster that RAY_ADDRESS names is not what was asked for.
         ray.init("local", num_cpus=cpus, include_dashboard=False, _temp_dir=folder, **common)
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is told once, by `_told`

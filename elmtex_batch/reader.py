@@ -30,11 +30,15 @@ class Ungrounded:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The values of one text. `spans` are ordered by `start`; `cut_short`: a budget or guard ended the answer."""
+    """The values of one text. `spans` are ordered by `start`; `cut_short`: a budget or guard ended the answer.
+
+    `tokens`: how many the model was given to read for it.
+    """
 
     spans: tuple[Span, ...] = ()
     ungrounded: tuple[Ungrounded, ...] = ()
     cut_short: bool = False
+    tokens: int = 0
 
 
 class Reader(Protocol):

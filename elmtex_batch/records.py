@@ -40,7 +40,16 @@ _PAGE = pa.struct([*_PAGE_FACTS, ("words", pa.list_(_WORD))])
 _PUBLISHED_PAGE = pa.struct([*_PAGE_FACTS, ("start", pa.int32()), ("end", pa.int32())])
 _SPAN = pa.struct([("category", pa.string()), ("start", pa.int32()), ("end", pa.int32()), ("score", pa.float64())])
 _UNGROUNDED = pa.struct([("category", pa.string()), ("value", pa.string()), ("score", pa.float64())])
-_ANSWER = pa.struct([("spans", pa.list_(_SPAN)), ("ungrounded", pa.list_(_UNGROUNDED)), ("cut_short", pa.bool_())])
+_ANSWER = pa.struct(
+    [
+        ("spans", pa.list_(_SPAN)),
+        ("ungrounded", pa.list_(_UNGROUNDED)),
+        ("cut_short", pa.bool_()),
+        ("tokens", pa.int64()),
+    ]
+)
+STAGES = ("pages", "text", "model", "extract")
+_WORK = pa.struct([(stage, pa.float64()) for stage in STAGES])
 
 FILES = pa.schema(
     [
@@ -60,7 +69,8 @@ MANIFEST = pa.schema(
         ("reasons", pa.list_(REASON)),
     ]
 )
-PAGES = pa.schema([*MANIFEST, ("media_type", pa.string()), ("pages", pa.list_(_PAGE))])
+PAGES = pa.schema([*MANIFEST, ("media_type", pa.string()), ("pages", pa.list_(_PAGE)), ("work", _WORK)])
+"""`work`: the seconds that each stage spent on the document, None for those that did not see it."""
 _TEXT = [
     ("language", pa.string()),
     ("text", pa.string()),
@@ -109,8 +119,12 @@ def documents_schema(schema: Schema) -> pa.Schema:
 
 @cache
 def results_schema(schema: Schema) -> pa.Schema:
-    """What comes out of the flow: the row to publish, and beside it the text, if that is to be published too."""
-    return pa.schema([*documents_schema(schema), ("published_text", pa.struct(list(PUBLISHED_TEXTS)))])
+    """What comes out of the flow: the row to publish, beside it the text, if that is to be published too, and the work.
+
+    `tokens` is what the model read of it.
+    """
+    text = ("published_text", pa.struct(list(PUBLISHED_TEXTS)))
+    return pa.schema([*documents_schema(schema), text, ("work", _WORK), ("tokens", pa.int64())])
 
 
 ITEMS = pa.schema(
@@ -134,6 +148,8 @@ RUNS = pa.schema(
         ("seconds", pa.float64()),
         ("outcome", pa.string()),
         ("held_because", pa.list_(pa.string())),
+        ("error", pa.string()),
+        ("retried", pa.string()),
         ("schema", pa.string()),
         ("model", pa.string()),
         ("text_key", pa.string()),
@@ -155,8 +171,9 @@ RUNS = pa.schema(
     ]
 )
 """One row per run, in `runs/`. `outcome` is `published`, `held` (by a quality gate; `held_because` says which),
-`interrupted` or `failed`; `stages` counts seconds of work, added up over all workers; `fill_rates` are shares of the
-run's extracted and partial documents that have a value of the category."""
+`interrupted` or `failed` (`error` names the kind of error); `retried` is the reason whose documents were done again;
+`stages` counts seconds of work, added up over all workers; `fill_rates` are shares of the run's extracted and partial
+documents that have a value of the category; `mean_score` is over values, `mean_ocr_confidence` over pages."""
 
 
 def encode_reasons(reasons: Sequence[Reason]) -> list[Row]:
@@ -212,7 +229,8 @@ def encode_answer(answer: Answer) -> Row:
 
 def decode_answer(row: Row) -> Answer:
     spans = tuple(Span(**span) for span in row["spans"])
-    return Answer(spans, tuple(Ungrounded(**lost) for lost in row["ungrounded"]), row["cut_short"])
+    ungrounded = tuple(Ungrounded(**lost) for lost in row["ungrounded"])
+    return Answer(spans, ungrounded, row["cut_short"], row["tokens"])
 
 
 def encode_extraction(values: BaseModel) -> Row:

@@ -1,13 +1,27 @@
-"""All settings of a run: frozen, checked before any work, from one TOML file and the command line."""
+"""All settings of a run: frozen, checked before any work, from a TOML file, the environment and the command line."""
 
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
+from elmtex_batch import sources
 from elmtex_batch.errors import SettingsError
+from elmtex_batch.sources import Given
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 
 class Section(BaseModel):
@@ -92,11 +106,51 @@ class RunSettings(Section):
     part_documents: PositiveInt = 500
     part_seconds: PositiveFloat = 300.0
     """A Parquet part is published when it holds so many documents, or is so old."""
+    log: Literal["text", "json"] = "text"
+    """What goes to standard error: lines for people, or JSON lines for machines."""
+    metrics_port: Annotated[int, Field(ge=1024, le=65535)] | None = None
+    """Where an embedded Ray shows the run's counters to Prometheus; a cluster has its own port."""
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class GateSettings(Section):
+    """When a run is held for people to look at; see `elmtex_batch.gates`. None judges nothing."""
+
+    min_documents: PositiveInt = 50
+    """Runs with fewer documents are neither judged nor compared with."""
+    runs: PositiveInt = 7
+    """How many of the last published runs make the mean that a run is compared with."""
+    max_rejected: Share | None = None
+    """Largest share of rejected documents."""
+    min_score: Share | None = None
+    """Least mean probability of the values."""
+    min_ocr_confidence: Share | None = None
+    """Least mean confidence of the pages read by OCR."""
+    min_fill_rates: dict[str, Share] = {}
+    """For each category named the least share of documents that have a value of it."""
+    rejected_rise: Share | None = None
+    """By how much the share of rejected documents may be above that of the runs before."""
+    score_fall: Share | None = None
+    """By how much the mean probability may be below that of the runs before."""
+    ocr_confidence_fall: Share | None = None
+    """By how much the mean confidence may be below that of the runs before."""
+    fill_rate_change: Share | None = None
+    """By how much any category's fill rate may differ from that of the runs before."""
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
 
 
 class Settings(Section):
     """Everything that shapes a run."""
 
+    inputs: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = ()
+    """Files, folders, globs, URIs, or lists of these (`@FILE`)."""
+    out: str | None = None
+    """Output folder or URI."""
     schema_: str = Field("elmtex", alias="schema")
     """A schema that ships with the package, or the path of a TOML file."""
     pages: PageSettings = PageSettings()
@@ -104,44 +158,75 @@ class Settings(Section):
     text: TextSettings = TextSettings()
     model: ModelSettings = ModelSettings()
     run: RunSettings = RunSettings()
+    gates: GateSettings = GateSettings()
 
 
 S = TypeVar("S", bound=Section)
 
 
-def load_settings(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Settings:
-    """Settings from a TOML file, with `overrides` ("section.name" to value) laid over it.
+def load_settings(
+    path: Path | None,
+    overrides: Mapping[str, Any] | None = None,
+    assignments: Iterable[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
+    """Settings from a TOML file, then the environment, then the command line; what comes later wins.
+
+    `overrides` are "section.name" to value, `assignments` "section.name=value", `environment` as in `os.environ`.
 
     Raises:
-        SettingsError: the file cannot be read, or a setting is unknown or out of range.
+        SettingsError: the file cannot be read, or a setting is unknown or out of range; it names setting and origin.
     """
-    return load_section(Settings, path, overrides or {})
+    given = [*(sources.from_file(path) if path else ()), *sources.from_environment(environment or {})]
+    return _validated(Settings, [*given, *sources.from_assignments(assignments), *_overriding(overrides or {})])
+
+
+def destination(settings: Settings) -> str:
+    """Where a conversion writes to.
+
+    Raises:
+        SettingsError: that, or what to convert, is not set.
+    """
+    if not settings.inputs:
+        raise SettingsError("inputs: none are given; name them here, in ELMTEX_INPUTS, or as inputs in a --config file")
+    if not settings.out:
+        raise SettingsError("out: no output folder is given; use --out, ELMTEX_OUT, or out in a --config file")
+    return settings.out
 
 
 def load_section(kind: type[S], path: Path | None, overrides: Mapping[str, Any]) -> S:
-    """The same for any group of settings."""
-    values = _read_toml(path) if path else {}
-    for dotted, value in overrides.items():
-        *sections, name = dotted.split(".")
-        target = values
-        for section in sections:
-            target = target.setdefault(section, {})
-        target[name] = value
+    """Any group of settings from a TOML file with `overrides` laid over it; errors as above."""
+    return _validated(kind, [*(sources.from_file(path) if path else ()), *_overriding(overrides)])
+
+
+def names_of(kind: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """All settings of a group, as "section.name"."""
+    for name, field in kind.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from names_of(inner, f"{prefix}{name}.")
+        else:
+            yield prefix + (field.alias or name)
+
+
+def _overriding(overrides: Mapping[str, Any]) -> list[Given]:
+    return [Given(setting, value, "command line") for setting, value in overrides.items()]
+
+
+def _validated(kind: type[S], given: Sequence[Given]) -> S:
     try:
-        return kind.model_validate(values)
+        return kind.model_validate(sources.merged(given))
     except ValidationError as error:
-        raise SettingsError(_explain(error)) from None
+        lines = [_explain(kind, e, given) for e in error.errors(include_input=False)]
+        raise SettingsError("invalid settings\n  " + "\n  ".join(lines)) from None
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"cannot read the configuration file {path}: {error.strerror}") from None
-    except ValueError as error:
-        raise SettingsError(f"{path} is not valid TOML: {error}") from None
-
-
-def _explain(error: ValidationError) -> str:
-    lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
-    return "invalid settings\n  " + "\n  ".join(lines)
+def _explain(kind: type[BaseModel], error: "ErrorDetails", given: Sequence[Given]) -> str:
+    """What is wrong with which setting, and who said so."""
+    setting = ".".join(map(str, error["loc"]))
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        near = get_close_matches(setting, list(names_of(kind)), 1)
+        message = f"there is no such setting{f'; did you mean {near[0]}?' if near else ''}"
+    origins = [one.origin for one in given if f"{setting}.".startswith(f"{one.setting}.")]
+    return f"{setting}: {message}{f' (from {origins[-1]})' if origins else ''}"

@@ -1,6 +1,7 @@
 """The stages of the flow: Arrow table in, Arrow table out, one row per document; none raises for a bad document."""
 
 import hashlib
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -31,7 +32,7 @@ class ReadPages:
     """What reads them in a child process; see `elmtex_batch.sandbox`."""
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        return _map_rows(self._read, table, records.PAGES)
+        return _map_rows(self._read, table, records.PAGES, "pages")
 
     def _read(self, row: Row) -> Row:
         if row["reasons"]:
@@ -53,7 +54,7 @@ class NormaliseText:
     max_characters: int
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        return _map_rows(self._normalise, table, records.TEXTS)
+        return _map_rows(self._normalise, table, records.TEXTS, "text")
 
     def _normalise(self, row: Row) -> Row:
         text = normalise(records.decode_pages(row["pages"]))
@@ -73,10 +74,11 @@ class LoadTexts:
     warehouse: Warehouse
 
     def __call__(self, table: pa.Table) -> pa.Table:
+        begun = time.perf_counter()
         parts = sorted(set(table["part"].to_pylist()))
         stored = {row["doc_id"]: row for part in parts for row in self.warehouse.read_texts(part).to_pylist()}
         rows = [{**stored[row["doc_id"]], **row, "stored": True} for row in table.drop_columns("reasons").to_pylist()]
-        return pa.Table.from_pylist(rows, records.TEXTS)
+        return pa.Table.from_pylist(_spent(rows, "text", begun), records.TEXTS)
 
 
 class ReadAnswers:
@@ -86,10 +88,11 @@ class ReadAnswers:
         self._reader = load_reader()
 
     def __call__(self, table: pa.Table) -> pa.Table:
+        begun = time.perf_counter()
         rows = table.to_pylist()
         answers = iter(self._read([row["text"] for row in rows if row["text"]]))
         found = [_answered(row, next(answers)) if row["text"] else {**row, "answer": None} for row in rows]
-        return pa.Table.from_pylist(found, records.ANSWERS)
+        return pa.Table.from_pylist(_spent(found, "model", begun), records.ANSWERS)
 
     def _read(self, texts: Sequence[str]) -> list[Answer | None]:
         """All at once; should that fail, one by one, so that a bad document costs no good one its answer."""
@@ -109,13 +112,14 @@ class Extract:
     text_key: str
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        return _map_rows(self._extract, table, records.results_schema(self.schema))
+        return _map_rows(self._extract, table, records.results_schema(self.schema), "extract")
 
     def _extract(self, row: Row) -> Row:
         text = records.decode_text(row)
         copied = {key: row[key] for key in ("doc_id", "sources", "media_type", "reasons", "language")}
         constant = {"schema": self.schema.label, "model": self.model, "text_key": self.text_key, "run_id": self.run_id}
         published = {**copied, **constant, "text": text.text or None, "pages": records.published_pages(text)}
+        published |= {"work": row["work"], "tokens": row["answer"]["tokens"] if row["answer"] else 0}
         if text.text and not row["stored"]:
             keys = {"text_key": self.text_key, "run_id": self.run_id}
             published["published_text"] = {
@@ -143,9 +147,18 @@ class Extract:
         }
 
 
-def _map_rows(function: Callable[[Row], Row], table: pa.Table, schema: pa.Schema) -> pa.Table:
-    rows = [_contained(function, row, schema) for row in table.to_pylist()]
+def _map_rows(function: Callable[[Row], Row], table: pa.Table, schema: pa.Schema, stage: str) -> pa.Table:
+    rows: list[Row] = []
+    for row in table.to_pylist():
+        begun = time.perf_counter()
+        rows += _spent([_contained(function, row, schema)], stage, begun)
     return pa.Table.from_pylist(rows, schema)
+
+
+def _spent(rows: Sequence[Row], stage: str, begun: float) -> list[Row]:
+    """The rows with the seconds since `begun`, shared out among them, as this stage's work."""
+    seconds = (time.perf_counter() - begun) / max(1, len(rows))
+    return [{**row, "work": {**(row.get("work") or {}), stage: seconds}} for row in rows]
 
 
 def _contained(function: Callable[[Row], Row], row: Row, schema: pa.Schema) -> Row:

@@ -3,10 +3,11 @@
 import fcntl
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -130,14 +131,25 @@ class Tables:
         """
         content, count = _encode([rows] if isinstance(rows, pa.Table) else rows)
         part = part or f"part-{hashlib.sha256(content).hexdigest()[:32]}.parquet"
+        self._put(table, part, content, lambda file: bool(pq.read_metadata(file).num_rows == count))
+        return part
+
+    def write_file(self, table: str, name: str, content: bytes) -> None:
+        """Publishes a file that is no part, beside the parts of a table.
+
+        Raises:
+            OutputError: it cannot be written; nothing half written is published.
+        """
+        self._put(table, name, pa.py_buffer(content), lambda file: Path(file).read_bytes() == content)
+
+    def _put(self, table: str, name: str, content: pa.Buffer, reads_back: Callable[[str], bool]) -> None:
         filesystem, root = self._open()
         with output_errors():
             if isinstance(filesystem, fs.LocalFileSystem):
-                _put(content, f"{root}/{table}", part, count)
+                _put(content, f"{root}/{table}", name, reads_back)
             else:
-                with filesystem.open_output_stream(f"{root}/{table}/{part}") as stream:
+                with filesystem.open_output_stream(f"{root}/{table}/{name}") as stream:
                     stream.write(content)
-        return part
 
     def delete(self, table: str, part: str) -> None:
         """Takes a part away, if it is there."""
@@ -183,7 +195,7 @@ def _oldest_run(footer: pq.FileMetaData) -> str:
     return min((str(found.min) for found in groups if found and found.has_min_max), default="")
 
 
-def _put(content: pa.Buffer, folder: str, name: str, rows: int) -> None:
+def _put(content: pa.Buffer, folder: str, name: str, reads_back: Callable[[str], bool]) -> None:
     """Writes a local file under a hidden name, reads it back, and only then gives it its name."""
     hidden = f"{folder}/.{name}.part"
     try:
@@ -191,7 +203,7 @@ def _put(content: pa.Buffer, folder: str, name: str, rows: int) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        if pq.read_metadata(hidden).num_rows != rows:
+        if not reads_back(hidden):
             raise OSError("the file that was written reads back differently")
         os.replace(hidden, f"{folder}/{name}")  # noqa: PTH105
     except OSError:

@@ -175,7 +175,7 @@ class Tagger:
         found: list[list[Answer]] = [[] for _ in texts]
         for (i, window), score in zip(windows, scores, strict=True):
             spans = tags.decode(score, texts[i], window.offsets, self._schema, bias)
-            found[i].append(Answer(tuple(spans)))
+            found[i].append(Answer(tuple(spans), tokens=len(window.ids)))
         single = frozenset(c.key for c in self._schema.category if c.cardinality == "one")
         return [chunks.merge(answers, text, single) for answers, text in zip(found, texts, strict=True)]
 

@@ -104,7 +104,7 @@ class Warehouse:
         texts = results["published_text"].drop_null()
         if len(texts):
             self._tables.write(TEXTS, pa.Table.from_struct_array(texts))
-        self.write_part(results.drop_columns("published_text"))
+        self.write_part(results.drop_columns(["published_text", "work", "tokens"]))
 
     def texts_with(self, text_key: str) -> dict[str, str]:
         """For each document with a text of this key the place of the last one: a part and its row group."""

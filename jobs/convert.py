@@ -1,33 +1,39 @@
-"""Converts a folder of clinical reports to Parquet: `python jobs/convert.py INPUT... --out OUT [--config FILE.toml]`.
+"""Converts clinical reports to Parquet: `python jobs/convert.py --config jobs/nightly.toml [--set section.name=value]`.
 
 The same job as `elmtex-batch convert`, to be read top-down and changed.
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from elmtex_batch.errors import ElmtexError
+from elmtex_batch.logs import say, show_log
 from elmtex_batch.pipeline import convert
 from elmtex_batch.progress import live_progress, print_summary
-from elmtex_batch.settings import load_settings
+from elmtex_batch.runs import raise_if_held
+from elmtex_batch.settings import destination, load_settings
 
 
 def main() -> int:
     """Settings, then the conversion, then what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("inputs", nargs="+")
-    parser.add_argument("--out", required=True)
-    parser.add_argument("--config", type=Path)
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.NAME=VALUE")
     options = parser.parse_args()
+    os.umask(0o077)  # what is written holds patient data
+    show_log("text")
     try:
-        settings = load_settings(options.config)
-        with live_progress() as progress:
-            summary = convert(options.inputs, options.out, settings, progress)
+        settings = load_settings(options.config, assignments=options.set, environment=os.environ)
+        show_log(settings.run.log)
+        with live_progress(settings.run.log) as progress:
+            summary = convert(settings.inputs, destination(settings), settings, progress)
+        print_summary(summary, settings.run.log)
+        raise_if_held(summary)
     except ElmtexError as error:
-        print(error, file=sys.stderr)
+        say(str(error), {"exit_code": error.exit_code})
         return error.exit_code
-    print_summary(summary)
     return 0
 
 

@@ -1,5 +1,10 @@
 """The real pipeline: real Ray, real Tesseract, and in one test the real model."""
 
+import re
+import socket
+import time
+import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -8,7 +13,7 @@ import pytest
 from elmtex_batch.errors import ReconciliationError, ToolMissing
 from elmtex_batch.fakes import PatternReader
 from elmtex_batch.pipeline import Model, convert
-from elmtex_batch.settings import OcrSettings, Settings
+from elmtex_batch.settings import OcrSettings, RunSettings, Settings
 from elmtex_batch.summary import Summary
 from elmtex_batch.warehouse import Warehouse
 
@@ -47,6 +52,9 @@ def test_text_scan_and_broken_files_each_end_in_one_row(tmp_path: Path) -> None:
 
     again = run(inputs, out)
     assert (again.skipped, again.done) == (3, 0)
+    assert query(f"select outcome, documents, mean_ocr_confidence > 0.5 from '{out}/runs/*.parquet'") == [
+        ("published", 3, True)
+    ]
     assert query(f"select count(*), count(distinct doc_id) from {documents}") == [(3, 3)]
 
 
@@ -55,6 +63,7 @@ def test_a_document_that_is_not_published_fails_the_run(tmp_path: Path, monkeypa
     monkeypatch.setattr(Warehouse, "write_part", lambda *_: "lost")
     with pytest.raises(ReconciliationError, match="1 documents went in, 0 came out"):
         run([tmp_path / "note.txt"], tmp_path / "out")
+    assert query(f"select outcome, error from '{tmp_path}/out/runs/*.parquet'") == [("failed", "ReconciliationError")]
 
 
 def test_another_model_reads_the_published_texts_and_no_file(tmp_path: Path) -> None:
@@ -76,3 +85,35 @@ def test_another_model_reads_the_published_texts_and_no_file(tmp_path: Path) -> 
     coarse = Settings(ocr=OcrSettings(dpi=150))
     third = convert(inputs, str(out), coarse, lambda _: None, other)
     assert third.skipped == 0 and query(f"select count(*) from '{out}/documents/*.parquet'") == [(4,)]
+
+
+def test_prometheus_finds_what_a_run_has_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("opentelemetry.exporter.prometheus", reason="Ray's metrics need ray[default]")
+    monkeypatch.setenv("RAY_metrics_report_interval_ms", "500")
+    for i in range(3):
+        (tmp_path / f"{i}.txt").write_text(f"A {i}-year-old man.", encoding="utf-8")
+    (tmp_path / "empty.txt").write_text("")
+    port, seen = _free_port(), ""
+
+    def scrape(summary: Summary) -> None:
+        nonlocal seen
+        until = time.monotonic() + 40
+        while summary.done == 4 and "elmtex_tokens" not in seen and time.monotonic() < until:
+            time.sleep(0.5)
+            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+                seen = answer.read().decode()
+
+    settings = Settings(run=RunSettings(metrics_port=port))
+    summary = convert([str(tmp_path)], str(tmp_path / "out"), settings, scrape, FAKE)
+    line = r'^ray_elmtex_(\w+?)(?:_total)?\{(?:.*\b(?:status|code|method)="(\w+)")?.*\} (\S+)$'
+    figures = re.findall(line, seen, re.MULTILINE)
+    counted = {(name, label): float(figure) for name, label, figure in figures}
+    assert counted["documents", "extracted"] == 3 and counted["documents", "rejected"] == 1
+    assert counted["reasons", "empty_file"] == 1 and counted["pages", "plain"] == 3
+    assert counted["tokens", ""] == summary.tokens == 9
+
+
+def _free_port() -> int:
+    with socket.socket() as unbound:
+        unbound.bind(("127.0.0.1", 0))
+        return int(unbound.getsockname()[1])

@@ -15,6 +15,7 @@ from canaries import CANARY, FAULTY
 from elmtex_batch.fakes import PatternReader
 from elmtex_batch.pipeline import Model, convert
 from elmtex_batch.reasons import Code
+from elmtex_batch.runs import Runs
 from elmtex_batch.settings import OcrSettings, PageSettings, Settings
 from elmtex_batch.warehouse import Warehouse
 
@@ -59,7 +60,7 @@ class SlowReader(PatternReader):
         return super().read(texts)
 
 pipeline.Model.from_settings = classmethod(lambda cls, *_: cls("fake", SlowReader))
-progress.live_progress = lambda: nullcontext(lambda summary: print(summary.done, flush=True))
+progress.live_progress = lambda _: nullcontext(lambda summary: print(summary.done, flush=True))
 sys.exit(main(["convert", {folder!r}, "--out", {out!r}]))
 """
 
@@ -82,6 +83,8 @@ def test_a_run_that_is_stopped_goes_on_without_loss_or_repetition(number: signal
     assert time.monotonic() - begun < 30
     assert code == (130 if number == signal.SIGTERM else -signal.SIGKILL)
     before = rows(out)
+    outcomes = ["interrupted"] if number == signal.SIGTERM else []  # a run that is killed leaves no record
+    assert [record["outcome"] for record in Runs(str(out)).all()] == outcomes
     assert (len(before) >= 16) == (number == signal.SIGTERM) and len(before) < 120
     summary = convert([str(folder)], str(out), Settings(), lambda _: None, Model("fake", PatternReader))
     assert summary.skipped == len(before) and summary.done == 120 - len(before)

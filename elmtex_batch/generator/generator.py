@@ -126,7 +126,7 @@ class Generator:
         values = [(w.category, w.value, completion.score(w.start, w.end)) for w in written]
         answer = ground(values, window.text)
         spans = tuple(Span(s.category, s.start + window.start, s.end + window.start, s.score) for s in answer.spans)
-        return Answer(spans, answer.ungrounded, completion.cut_short)
+        return Answer(spans, answer.ungrounded, completion.cut_short, len(window.prompt))
 
     def _prompt_ids(self, prompt: str) -> list[int]:
         return prompt_ids(self._tokenizer, prompt)

@@ -37,9 +37,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`seconds`: of each repetition; `answers`: of the last one, as text or as values by category."""
+    """`seconds`, `cpu_seconds`: of each repetition; `answers`: of the last one, as text or as values by category."""
 
     seconds: list[float]
+    cpu_seconds: list[float]
     answers: list[Any]
     versions: dict[str, str]
 
@@ -55,12 +56,13 @@ def run(load: Callable[[Job], Read], packages: Sequence[str]) -> None:
     everything = range(len(job.texts))
     for begin in range(0, job.warm_up, len(everything)):
         read(everything[: job.warm_up - begin])
-    seconds = []
+    seconds, cpu_seconds = [], []
     for _ in range(job.repeats):
-        begun = time.perf_counter()
+        begun, worked = time.perf_counter(), time.process_time()
         answers = read(everything)
         seconds.append(time.perf_counter() - begun)
-    result = Result(seconds, answers, {name: version(name) for name in packages})
+        cpu_seconds.append(time.process_time() - worked)
+    result = Result(seconds, cpu_seconds, answers, {name: version(name) for name in packages})
     Path(sys.argv[2]).write_text(json.dumps(asdict(result), ensure_ascii=False), encoding="utf-8")
 
 

@@ -1,28 +1,29 @@
-"""Pages per second and character error rate of OCR: ours beside plain pytesseract and tesserocr, on the same scans.
+"""Pages per second and character error rate of OCR: ours beside pytesseract, tesserocr and OCRmyPDF, on the same scans.
 
-    python benchmarks/ocr.py LETTERS [--letters 12] [--level 1]
+    python benchmarks/ocr.py REPORTS [--reports 12] [--levels 1 2 3] [--out FILE]
 
-The scans are letters with inline markup (`training_letters/de`, say), typeset and scanned by `elmtex_batch.scanning`
-at a level of 1 (clean) to 3 (fax). Every way reads the same pages in the same process, one after the other; tesserocr
-where it is installed, with the language data in the folder `TESSDATA_PREFIX`. Prints medians and the range of the
-middle half.
+The scans are reports of any format that `elmtex-batch train` takes (`training_letters/de`, say), typeset and scanned by
+`elmtex_batch.scanning` at a level of 1 (clean) to 3 (fax). Every way reads a scan before the next one is begun, on one
+core; tesserocr, with the language data in the folder `TESSDATA_PREFIX`, and OCRmyPDF where they are installed. The
+table has the median and the middle half of the scans, and the errors of all scans together.
 """
 
 import argparse
 import os
-import platform
-import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pypdfium2
 import pytesseract
 from PIL import Image
-from rich.console import Console
+from rapidfuzz.distance import Levenshtein
+from record import Spread, installed, keep, shown, spread, surroundings
 from rich.table import Table
-from torchmetrics.functional.text import char_error_rate
 
 from elmtex_batch.pages import read_document
 from elmtex_batch.scanning import as_scan
@@ -32,40 +33,66 @@ from elmtex_batch.text import normalise
 from elmtex_batch.training.data import read_reports
 
 LANGUAGES, DPI = "eng+deu", 300
+PLAIN = "pytesseract, image_to_data"
+Way = Callable[[bytes], str]
 
 
 def main() -> None:
-    """Prints one row for each way."""
+    """Prints one row for each way and level."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("letters", type=Path)
-    parser.add_argument("--letters", dest="count", type=int, default=12)
-    parser.add_argument("--level", type=int, choices=(1, 2, 3), default=1)
+    parser.add_argument("reports", type=Path)
+    parser.add_argument("--reports", dest="count", type=int, default=12)
+    parser.add_argument("--levels", type=int, nargs="+", choices=(1, 2, 3), default=[1, 2, 3])
+    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     os.environ["OMP_THREAD_LIMIT"] = "1"
-    reports = read_reports(options.letters, load_schema("elmtex"))[: options.count]
-    scans = [(report.text, as_scan(report.text, options.level, seed)) for seed, report in enumerate(reports)]
-    ways = {"elmtex-batch": _ours, f"pytesseract {version('pytesseract')}": _pytesseract, **_tesserocr()}
-    table = Table("", "pages/s", "middle half", "CER")
-    for name, read in ways.items():
-        rates, errors = zip(*(_measure(read, scan, text) for text, scan in scans), strict=True)
-        low, middle, high = statistics.quantiles(rates, n=4)
-        table.add_row(name, f"{middle:.2f}", f"{low:.2f} to {high:.2f}", f"{statistics.median(errors):.1%}")
-    console = Console(width=120)
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, one used"
-    console.print(
-        f"{machine}; Tesseract {pytesseract.get_tesseract_version()}; {len(scans)} scans, level {options.level}"
-    )
+    around = surroundings("pytesseract", "pypdfium2", "pillow")
+    around["versions"]["tesseract"] = str(pytesseract.get_tesseract_version())
+    texts = [report.text for report in read_reports(options.reports, load_schema("elmtex"))[: options.count]]
+    ways = {"elmtex-batch": _ours, PLAIN: _pytesseract, **_tesserocr(), **_ocrmypdf()}
+    table = Table("level", "", "pages/s (middle half)", "times pytesseract", "character errors")
+    levels: dict[str, dict[str, Any]] = {}
+    for level in options.levels:
+        scans = [as_scan(text, level, seed) for seed, text in enumerate(texts)]
+        found = _measured(ways, scans, texts)
+        levels[str(level)] = found
+        for name, row in found.items():
+            times = row["pages_per_s"][1] / found[PLAIN]["pages_per_s"][1]
+            table.add_row(str(level), name, shown(row["pages_per_s"], 2), f"{times:.2f}", f"{row['cer']:.2%}")
+    console = keep("ocr", {"surroundings": around, "languages": LANGUAGES, "dpi": DPI, "levels": levels}, options.out)
+    console.print(f"{len(texts)} scans of a level, {LANGUAGES}, {DPI} dpi, one core")
     console.print(table)
 
 
-def _measure(read: Callable[[bytes], str], scan: bytes, text: str) -> tuple[float, float]:
-    """Pages per second, and the character error rate, of one scan."""
-    begun = time.perf_counter()
-    found = read(scan)
-    seconds = time.perf_counter() - begun
-    with pypdfium2.PdfDocument(scan) as document:
-        pages = len(document)
-    return pages / seconds, float(char_error_rate(" ".join(found.split()), " ".join(text.split())))
+def _measured(ways: dict[str, Way], scans: list[bytes], texts: list[str]) -> dict[str, dict[str, Any]]:
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    errors = dict.fromkeys(ways, 0)
+    pages = [_count_pages(scan) for scan in scans]
+    for scan, text in zip(scans, texts, strict=True):
+        for name, read in ways.items():
+            begun = time.perf_counter()
+            found = read(scan)
+            seconds[name].append(time.perf_counter() - begun)
+            errors[name] += Levenshtein.distance(" ".join(found.split()), " ".join(text.split()))
+    letters = sum(len(" ".join(text.split())) for text in texts)
+    return {
+        name: {
+            "pages": pages,
+            "seconds": taken,
+            "pages_per_s": _rates(pages, taken),
+            "cer": errors[name] / letters,
+        }
+        for name, taken in seconds.items()
+    }
+
+
+def _rates(pages: list[int], seconds: list[float]) -> Spread:
+    return spread([count / taken for count, taken in zip(pages, seconds, strict=True)])
+
+
+def _count_pages(data: bytes) -> int:
+    with pypdfium2.PdfDocument(data) as document:
+        return len(document)
 
 
 def _ours(scan: bytes) -> str:
@@ -81,12 +108,12 @@ def _pytesseract(scan: bytes) -> str:
     return " ".join(found)
 
 
-def _tesserocr() -> dict[str, Callable[[bytes], str]]:
+def _tesserocr() -> dict[str, Way]:
     """The engine in this process, loaded once."""
-    try:
-        import tesserocr
-    except ImportError:
+    if not installed("tesserocr"):
         return {}
+    import tesserocr
+
     api = tesserocr.PyTessBaseAPI(path=os.environ["TESSDATA_PREFIX"], lang=LANGUAGES, psm=tesserocr.PSM.AUTO)
 
     def read(scan: bytes) -> str:
@@ -96,7 +123,29 @@ def _tesserocr() -> dict[str, Callable[[bytes], str]]:
             found.append(api.GetUTF8Text())
         return "\n".join(found)
 
-    return {f"tesserocr {version('tesserocr')}": read}
+    return {f"tesserocr (Tesseract {tesserocr.tesseract_version().split()[1]})": read}
+
+
+def _ocrmypdf() -> dict[str, Way]:
+    """Its command line; the text is that of its sidecar."""
+    if not installed("ocrmypdf"):
+        return {}
+    command = [sys.executable, "-m", "ocrmypdf", "--quiet", "--jobs", "1", "--deskew", "--rotate-pages"]
+
+    def read(scan: bytes) -> str:
+        with tempfile.TemporaryDirectory() as folder:
+            source, text = Path(folder) / "in.pdf", Path(folder) / "out.txt"
+            source.write_bytes(scan)
+            options = ["--language", LANGUAGES, "--output-type", "pdf", "--sidecar", str(text)]
+            subprocess.run([*command, *options, str(source), str(Path(folder) / "out.pdf")], check=True)
+            return text.read_text(encoding="utf-8")
+
+    try:
+        read(as_scan("Befund", 1, 0))
+    except subprocess.CalledProcessError:
+        print("ocrmypdf: left out, it does not run here")
+        return {}
+    return {"OCRmyPDF --deskew --rotate-pages": read}
 
 
 def _pages(scan: bytes) -> Iterator[Image.Image]:

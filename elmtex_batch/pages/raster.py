@@ -57,11 +57,13 @@ def cleaned(raster: Raster) -> Raster:
 
     Pages that are clean already come back as they are.
     """
-    pixels = raster.pixels if np.median(raster.pixels) >= DARK_PAPER else 255 - raster.pixels
-    paper = _paper(pixels, raster.dpi)
-    ink, white = _levels(pixels[::4, ::4] / paper[::4, ::4])
-    if pixels is raster.pixels and ink <= CLEAN_INK and np.percentile(paper[::8, ::8], 2) >= CLEAN_PAPER:
+    pixels = raster.pixels if np.median(raster.pixels[::4, ::4]) >= DARK_PAPER else 255 - raster.pixels
+    small, sample = _paper(pixels, raster.dpi), pixels[::4, ::4]
+    paper = _enlarged(small, sample)
+    ink, white = _levels(sample / paper)
+    if pixels is raster.pixels and ink <= CLEAN_INK and np.percentile(paper[::2, ::2], 2) >= CLEAN_PAPER:
         return raster
+    paper = _enlarged(small, pixels)
     even = np.empty_like(pixels)
     for rows in (slice(start, start + BAND) for start in range(0, len(pixels), BAND)):
         relative = np.divide(pixels[rows], paper[rows], dtype=np.float32)
@@ -69,15 +71,20 @@ def cleaned(raster: Raster) -> Raster:
     return Raster(even, raster.dpi)
 
 
-def _paper(pixels: Grey, dpi: float) -> Grey:
-    """How bright the paper is around each pixel: the brightest within 0.2 inches, smoothed; same shape, never 0."""
+def _paper(pixels: Grey, dpi: float) -> Image.Image:
+    """How bright the paper is: the brightest within 0.2 inches, smoothed; a small picture of the page."""
     rows, columns = pixels.shape
     image = Image.fromarray(pixels)
     small = image.resize((max(1, round(columns * 50 / dpi)), max(1, round(rows * 50 / dpi))), Image.Resampling.BOX)
     brightest = Image.fromarray(_brightest_of_squares(np.asarray(small), 4)).filter(ImageFilter.MaxFilter(3))
-    smooth = brightest.filter(ImageFilter.GaussianBlur(1.5)).resize(image.size, Image.Resampling.BILINEAR)
-    paper: Grey = np.maximum(np.asarray(smooth), 1)
-    return paper
+    return brightest.filter(ImageFilter.GaussianBlur(1.5))
+
+
+def _enlarged(paper: Image.Image, pixels: Grey) -> Grey:
+    """How bright the paper is around each of the pixels of the page; same shape, never 0."""
+    rows, columns = pixels.shape
+    enlarged: Grey = np.maximum(np.asarray(paper.resize((columns, rows), Image.Resampling.BILINEAR)), 1)
+    return enlarged
 
 
 def _brightest_of_squares(pixels: Grey, side: int) -> Grey:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
+from itertools import pairwise
 from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
@@ -43,6 +44,9 @@ from elmtex_batch.stages import Extract, LoadTexts, NormaliseText, ReadAnswers, 
 from elmtex_batch.summary import Summary
 from elmtex_batch.warehouse import Warehouse
 
+_BLOCK_DOCUMENTS, _BLOCK_BYTES = 64, 1_000_000
+"""What Ray hands to a worker at a time, at most: a task costs it 10 ms or more, whatever is in it. A megabyte is a few
+scans, or a hundred documents with a text layer: seconds of work."""
 _LONGEST_TEMP = 30
 """Characters of a temporary folder's path that leave room for those of Ray's sockets, which may have 107."""
 
@@ -162,9 +166,16 @@ def _actors(run: RunSettings) -> dict[str, Any]:
 
 
 def _blocks(todo: pa.Table) -> list[pa.Table]:
-    """Small enough that every core gets work early, large enough that a million documents stay manageable."""
-    size = max(1, min(8, len(todo) // 64))
-    return [todo.slice(begin, size).combine_chunks() for begin in range(0, len(todo), size)]
+    """Small enough that every core gets work early, large enough that Ray's share of a small document is small."""
+    most = max(1, min(_BLOCK_DOCUMENTS, len(todo) // 64))
+    ends, size = [0], 0
+    for number, more in enumerate(todo["size"].to_pylist()):
+        if number - ends[-1] == most or (size + more > _BLOCK_BYTES and number > ends[-1]):
+            ends.append(number)
+            size = 0
+        size += more
+    bounds = pairwise([*ends, len(todo)]) if len(todo) else ()
+    return [todo.slice(begin, end - begin).combine_chunks() for begin, end in bounds]
 
 
 def _publish(
@@ -233,7 +244,7 @@ def _ray(run: RunSettings) -> Iterator[None]:
         ray.init(address=run.ray_address, **common)
     else:
         # The model holds its CPUs for the whole run, and waits for pages as a rule: they get all cores beside it.
-        cpus = (os.cpu_count() or 1) + run.model_actors * run.model_cpus
+        cpus = _cores() + run.model_actors * run.model_cpus
         # Ray's logs are readable by everyone who may enter the folder they lie in: nobody else may enter this one.
         place = None if len(gettempdir()) <= _LONGEST_TEMP else "/tmp"  # noqa: S108
         folder = cleanup.enter_context(TemporaryDirectory(prefix="elmtex-", dir=place, ignore_cleanup_errors=True))
@@ -251,6 +262,11 @@ def _ray(run: RunSettings) -> Iterator[None]:
     finally:
         ray.shutdown()
         cleanup.close()
+
+
+def _cores() -> int:
+    """Those that this process may use: fewer than the machine has in many a container."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _told(error: RayError) -> ElmtexError:

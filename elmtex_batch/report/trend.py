@@ -36,19 +36,17 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One figure over the runs, as an SVG of 100 by 30 units, from 0 to `top`.
-
-    `points`: x, y, and what to show there.
-    """
+    """One figure over the runs, as an SVG of 100 by 30 units, from 0 to `top`; `days` are the first and the last."""
 
     name: str
-    points: tuple[tuple[float, float, str], ...]
+    points: tuple[tuple[float, float], ...]
+    days: tuple[str, ...]
     top: str
     last: str
 
     @property
     def line(self) -> str:
-        return " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in self.points)
+        return " ".join(f"{x:.1f},{y:.1f}" for x, y in self.points)
 
 
 def runs_of(rows: Sequence[Row], schema: str) -> list[Run]:
@@ -75,15 +73,13 @@ def _curve(name: str, runs: Sequence[Run], figure: Callable[[Run], float | None]
     found = [(run, value) for run in runs if (value := figure(run)) is not None]
     top = max((value for _, value in found), default=0.0) or 1.0
     show = grouped if name == "per_hour" else percent
-    points = tuple(
-        (2 + 96 * i / max(len(found) - 1, 1), 28 - 26 * value / top, f"{_day(run)}: {show(value)}")
-        for i, (run, value) in enumerate(found)
-    )
-    return Curve(name, points, show(top), show(found[-1][1]) if found else "")
+    points = tuple((2 + 96 * i / max(len(found) - 1, 1), 28 - 26 * value / top) for i, (_, value) in enumerate(found))
+    days = tuple(_day(run) for run, _ in (*found[:1], *found[-1:]))
+    return Curve(name, points, days, show(top), show(found[-1][1]) if found else "")
 
 
 def _day(run: Run) -> str:
-    return f"{run.started:%Y-%m-%d %H:%M}" if run.started else run.run_id
+    return f"{run.started:%Y-%m-%d}" if run.started else run.run_id
 
 
 def _run(row: Row) -> Run:

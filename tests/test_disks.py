@@ -29,7 +29,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of its own for the output, which a test can fill."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    if os.geteuid() != 0 or not mount(folder, "size=400k"):
+    if os.geteuid() != 0 or not mount(folder, "size=1m"):
         pytest.skip("no permission to mount a small disk")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)

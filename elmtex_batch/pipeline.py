@@ -115,7 +115,7 @@ def convert(
                     report = partial(_report, summary, progress, _Counters())
                     _publish(flow, settings.run, warehouse.write_results, report)
                 reconcile(todo, warehouse, summary.run_id)
-                warehouse.drop_replaced()
+            warehouse.drop_replaced()  # after the record: what a gate holds replaces nothing
     summary.seconds = time.monotonic() - begun
     return summary
 

@@ -18,8 +18,8 @@ from elmtex_batch.records import Row
 from elmtex_batch.settings import GateSettings
 from elmtex_batch.summary import Summary
 from elmtex_batch.tables import Tables
+from elmtex_batch.versions import RUNS
 
-RUNS = "runs"
 _PACKAGES = ("elmtex-batch", "ray", "pyarrow", "torch", "transformers", "peft", "pypdfium2")
 """Whose versions are recorded, beside those of Python and Tesseract."""
 

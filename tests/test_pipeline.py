@@ -10,10 +10,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from elmtex_batch.cli import main
+from elmtex_batch.current import CurrentView
 from elmtex_batch.errors import ReconciliationError, ToolMissing
 from elmtex_batch.fakes import PatternReader
 from elmtex_batch.pipeline import Model, convert
-from elmtex_batch.settings import OcrSettings, RunSettings, Settings
+from elmtex_batch.settings import GateSettings, OcrSettings, RunSettings, Settings
 from elmtex_batch.summary import Summary
 from elmtex_batch.warehouse import Warehouse
 
@@ -64,6 +66,24 @@ def test_a_document_that_is_not_published_fails_the_run(tmp_path: Path, monkeypa
     with pytest.raises(ReconciliationError, match="1 documents went in, 0 came out"):
         run([tmp_path / "note.txt"], tmp_path / "out")
     assert query(f"select outcome, error from '{tmp_path}/out/runs/*.parquet'") == [("failed", "ReconciliationError")]
+
+
+def test_a_run_that_is_held_replaces_nothing(tmp_path: Path) -> None:
+    """The documents of a good run, done again with other settings of OCR, by a run that a gate stops."""
+    (tmp_path / "note.txt").write_text("A 45-year-old man.", encoding="utf-8")
+    (tmp_path / "broken.pdf").write_bytes(b"%PDF-1.7 no more")
+    out = tmp_path / "out"
+    run([tmp_path / "note.txt"], out)
+    held = Settings(ocr=OcrSettings(dpi=200), gates=GateSettings(min_documents=1, max_rejected=0.1))
+    inputs = [str(tmp_path / name) for name in ("note.txt", "broken.pdf")]
+    summary = convert(inputs, str(out), held, lambda _: None, FAKE)
+    assert summary.held_because == ("rejected_limit",)
+    assert query(f"select count(*), count(distinct doc_id) from '{out}/documents/*.parquet'") == [(3, 2)]
+    (current,) = (row for table in CurrentView(str(out)).documents() for row in table.to_pylist())
+    assert current["run_id"] != summary.run_id
+    assert main(["release", str(out), summary.run_id]) == 0
+    run([tmp_path / "note.txt"], out)
+    assert query(f"select count(*), count(distinct doc_id) from '{out}/documents/*.parquet'") == [(2, 2)]
 
 
 def test_another_model_reads_the_published_texts_and_no_file(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Stand-ins for the slow parts, for tests of what surrounds them."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 
@@ -41,3 +42,15 @@ class QuotingReader:
     def read(self, texts: Sequence[str]) -> list[Answer]:
         """See `Reader.read`."""
         raise ValueError(" ".join(texts))
+
+
+class FatalReader(PatternReader):
+    """A `Reader` whose process ends when a text has a certain word, as when a library of the model crashes."""
+
+    name = "fatal-reader"
+
+    def read(self, texts: Sequence[str]) -> list[Answer]:
+        """See `Reader.read`."""
+        if any("fatal" in text for text in texts):
+            os._exit(1)
+        return super().read(texts)

@@ -1,33 +1,27 @@
-"""The composition: documents in, one published row per document out. The only module that knows Ray."""
+"""The composition: documents in, one published row per document out. What it asks of Ray: `elmtex_batch.cluster`."""
 
-import logging
-import os
-import re
 import secrets
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
 from itertools import pairwise
-from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import ray
-from ray.data import ActorPoolStrategy, DataContext, Dataset
-from ray.exceptions import RayError
-from ray.util.annotations import RayDeprecationWarning
+from ray.data import Dataset
 from ray.util.metrics import Counter
 
-from elmtex_batch import errors
+from elmtex_batch import records
 from elmtex_batch.advisories import check_environment
+from elmtex_batch.attempts import Attempts, Guarded
 from elmtex_batch.choice import choose_model
-from elmtex_batch.errors import ElmtexError, RunFailed, ToolMissing
+from elmtex_batch.cluster import LARGEST_BLOCK, SharedAttempts, connected, light, model_on, pages_on, this_worker
+from elmtex_batch.errors import ToolMissing
 from elmtex_batch.inputs import list_sources
 from elmtex_batch.keys import text_key
 from elmtex_batch.modelfiles import checked_base
@@ -40,16 +34,12 @@ from elmtex_batch.sandbox import CHILD
 from elmtex_batch.schema import Schema, load_schema
 from elmtex_batch.settings import RunSettings, Settings
 from elmtex_batch.signals import stopped_by_signals
-from elmtex_batch.stages import Extract, LoadTexts, NormaliseText, ReadAnswers, ReadPages
+from elmtex_batch.stages import Extract, InTurn, LoadTexts, NormaliseText, ReadAnswers, ReadPages
 from elmtex_batch.summary import Summary
 from elmtex_batch.warehouse import Warehouse
 
-_BLOCK_DOCUMENTS, _BLOCK_BYTES = 64, 1_000_000
-"""What Ray hands to a worker at a time, at most: a task costs it 10 ms or more, whatever is in it. A megabyte is a few
-scans, or a hundred documents with a text layer: seconds of work."""
-_LONGEST_TEMP = 30
-"""Characters of a temporary folder's path that leave room for those of Ray's sockets, which may have 107."""
-
+_BLOCK_BYTES = 1_000_000
+"""Of the files of a block, at most, if they are several: a few scans, or a hundred documents with a text layer."""
 Progress = Callable[[Summary], None]
 
 
@@ -109,9 +99,11 @@ def convert(
         warehouse.write_files(plan.files, plan.before, summary.run_id)
         if len(todo):
             with recorded(Runs(out), summary, settings.gates, keys):
-                with _ray(settings.run), stopped_by_signals():
-                    texts = _texts(todo, plan.stored, warehouse, settings, child)
-                    flow = build(texts, settings, schema, model, summary.run_id)
+                needed = [f"{warehouse.uri}/documents", todo["sources"][0][0].as_py()]
+                with connected(settings.run, needed), stopped_by_signals():
+                    attempts = SharedAttempts()
+                    texts = _texts(todo, plan.stored, warehouse, settings, child, attempts)
+                    flow = build(texts, settings, schema, model, summary.run_id, attempts)
                     report = partial(_report, summary, progress, _Counters())
                     _publish(flow, settings.run, warehouse.write_results, report)
                 reconcile(todo, warehouse, summary.run_id)
@@ -120,25 +112,28 @@ def convert(
     return summary
 
 
-def build(texts: Dataset, settings: Settings, schema: Schema, model: Model, run_id: str) -> Dataset:
+def build(texts: Dataset, settings: Settings, schema: Schema, model: Model, run_id: str, attempts: Attempts) -> Dataset:
     """Texts in, one row per document out."""
-    answers = texts.map_batches(ReadAnswers, fn_constructor_args=(model.load,), **_actors(settings.run))
+    read = (partial(ReadAnswers, model.load), attempts, Code.MODEL_CRASHED, records.ANSWERS, this_worker)
+    answers = texts.map_batches(Guarded, fn_constructor_args=read, **model_on(settings.run))
     # Without a claim to a CPU: else it would wait until all pages are read, and nothing be published before.
-    return answers.map_batches(Extract(schema, model.name, run_id, text_key(settings)), **_cpu() | {"num_cpus": 0})
+    return answers.map_batches(Extract(schema, model.name, run_id, text_key(settings)), **light(0))
 
 
 def _texts(
-    todo: pa.Table, stored: Mapping[str, str], warehouse: Warehouse, settings: Settings, child: tuple[str, ...]
-) -> Dataset:
+    todo: pa.Table, stored: Mapping[str, str], warehouse: Warehouse, settings: Settings, child: tuple[str, ...],
+    attempts: Attempts,
+) -> Dataset:  # fmt: skip
     """Documents in, their texts out: those that were published before from there, all others from their files."""
     part = pa.array([stored.get(doc_id) for doc_id in todo["doc_id"].to_pylist()], pa.string())
     known = pc.is_valid(part)
     flows = []
     if fresh := _blocks(todo.filter(pc.invert(known))):
-        pages = ray.data.from_arrow(fresh).map_batches(ReadPages(settings.pages, settings.ocr, child), **_cpu())
-        flows.append(pages.map_batches(NormaliseText(settings.text.max_characters), **_cpu()))
+        read = ReadPages(settings.pages, settings.ocr, child), NormaliseText(settings.text.max_characters)
+        guarded = Guarded(partial(InTurn, read), attempts, Code.READER_CRASHED, records.TEXTS, this_worker)
+        flows.append(ray.data.from_arrow(fresh).map_batches(guarded, **pages_on(settings.run)))
     if again := _by_part(todo.append_column("part", part).filter(known)):
-        flows.append(ray.data.from_arrow(again).map_batches(LoadTexts(warehouse), **_cpu()))
+        flows.append(ray.data.from_arrow(again).map_batches(LoadTexts(warehouse), **light(1)))
     return flows[0].union(flows[1]) if len(flows) > 1 else flows[0]
 
 
@@ -148,26 +143,9 @@ def _by_part(documents: pa.Table) -> list[pa.Table]:
     return [documents.filter(pc.equal(documents["part"], part)).combine_chunks() for part in parts]
 
 
-def _cpu() -> dict[str, Any]:
-    return {"batch_format": "pyarrow", "batch_size": None, "num_cpus": 1, "max_retries": 2}
-
-
-def _actors(run: RunSettings) -> dict[str, Any]:
-    gpus = min(1, ray.cluster_resources().get("GPU", 0))  # type: ignore[no-untyped-call]
-    return {
-        "batch_format": "pyarrow",
-        "batch_size": run.batch_documents,
-        "compute": ActorPoolStrategy(size=run.model_actors),
-        "num_cpus": run.model_cpus,
-        "num_gpus": gpus,
-        "max_restarts": 2,
-        "max_task_retries": 2,
-    }
-
-
 def _blocks(todo: pa.Table) -> list[pa.Table]:
     """Small enough that every core gets work early, large enough that Ray's share of a small document is small."""
-    most = max(1, min(_BLOCK_DOCUMENTS, len(todo) // 64))
+    most = max(1, min(LARGEST_BLOCK, len(todo) // 64))
     ends, size = [0], 0
     for number, more in enumerate(todo["size"].to_pylist()):
         if number - ends[-1] == most or (size + more > _BLOCK_BYTES and number > ends[-1]):
@@ -227,55 +205,6 @@ class _Counters:
             if more := figure - self._shown.get(key, 0):
                 self._counters[name].inc(more, labels)
                 self._shown[key] = figure
-
-
-@contextmanager
-def _ray(run: RunSettings) -> Iterator[None]:
-    """An embedded Ray that is gone afterwards, or a connection to a cluster."""
-    cleanup = ExitStack()
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it warns of every actor that may be started again
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    # Finite retries can be set in no other way than the one that Ray 2.64 will take away (see pyproject.toml).
-    warnings.filterwarnings("ignore", category=RayDeprecationWarning)
-    warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"ray\.data\.context")
-    common: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    if run.ray_address:
-        ray.init(address=run.ray_address, **common)
-    else:
-        # The model holds its CPUs for the whole run, and waits for pages as a rule: they get all cores beside it.
-        cpus = _cores() + run.model_actors * run.model_cpus
-        # Ray's logs are readable by everyone who may enter the folder they lie in: nobody else may enter this one.
-        place = None if len(gettempdir()) <= _LONGEST_TEMP else "/tmp"  # noqa: S108
-        folder = cleanup.enter_context(TemporaryDirectory(prefix="elmtex-", dir=place, ignore_cleanup_errors=True))
-        common |= {"_metrics_export_port": run.metrics_port} if run.metrics_port else {}
-        # "local", as a cluster that RAY_ADDRESS names is not what was asked for.
-        ray.init("local", num_cpus=cpus, include_dashboard=False, _temp_dir=folder, **common)
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is told once, by `_told`
-    context = DataContext.get_current()
-    context.enable_progress_bars = False
-    context.max_errored_blocks = 0
-    try:
-        yield
-    except RayError as error:
-        raise _told(error) from None
-    finally:
-        ray.shutdown()
-        cleanup.close()
-
-
-def _cores() -> int:
-    """Those that this process may use: fewer than the machine has in many a container."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _told(error: RayError) -> ElmtexError:
-    """What stopped a worker, if that is ours to say. Any other message may hold what a library said of a document."""
-    # Ray keeps of a worker's error its text alone; messages of our own errors name a remedy and quote nothing.
-    if own := re.search(r"^elmtex_batch\.errors\.(\w+): (.+)$", str(error), re.MULTILINE):
-        kind: type[ElmtexError] = getattr(errors, own[1])
-        return kind(own[2])
-    return RunFailed(f"the run failed in Ray ({type(error).__name__}); start it again to go on")
 
 
 def _new_run_id() -> str:

@@ -48,6 +48,7 @@ class Code(StrEnum):
     TEXT_TOO_LONG = "text_too_long"
 
     MODEL_FAILED = "model_failed"
+    MODEL_CRASHED = "model_crashed"
     ANSWER_CUT_SHORT = "answer_cut_short"
 
     TOO_MANY_VALUES = "too_many_values"
@@ -66,7 +67,7 @@ _STAGES: dict[Stage, tuple[Code, ...]] = {
     ),
     Stage.OCR: (Code.OCR_TIMEOUT, Code.OCR_FAILED, Code.OCR_EMPTY),
     Stage.TEXT: (Code.NO_TEXT, Code.TEXT_TOO_LONG),
-    Stage.MODEL: (Code.MODEL_FAILED, Code.ANSWER_CUT_SHORT),
+    Stage.MODEL: (Code.MODEL_FAILED, Code.MODEL_CRASHED, Code.ANSWER_CUT_SHORT),
     Stage.VALIDATION: (Code.TOO_MANY_VALUES, Code.VALUE_TOO_LONG, Code.INTERNAL_ERROR),
 }  # fmt: skip
 STAGE_OF: dict[Code, Stage] = {code: stage for stage, codes in _STAGES.items() for code in codes}

@@ -10,6 +10,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
     ValidationError,
@@ -95,10 +96,16 @@ class RunSettings(Section):
 
     ray_address: str | None = None
     """None starts an embedded Ray on this machine; else the address of a running cluster, or `auto`."""
-    model_actors: PositiveInt = 1
-    """How many copies of the model read at a time."""
+    model_actors: PositiveInt | tuple[PositiveInt, PositiveInt] = 1
+    """How many copies of the model read at a time; or the least and the most, as there is work for them."""
     model_cpus: PositiveInt = 1
-    """CPU threads of each model actor; on a GPU each actor takes one GPU as well."""
+    """CPU threads of each model actor."""
+    model_gpus: NonNegativeFloat | None = None
+    """GPUs of each model actor; None means one, if the cluster has any when the run starts."""
+    model_resources: dict[str, PositiveFloat] = {}
+    """Custom resources of Ray (`ray start --resources`) that a node must have to hold a model actor."""
+    page_resources: dict[str, PositiveFloat] = {}
+    """The same for each file that is read."""
     batch_documents: PositiveInt = 16
     """Documents a model actor receives at a time."""
     rehash: bool = False
@@ -110,6 +117,20 @@ class RunSettings(Section):
     """What goes to standard error: lines for people, or JSON lines for machines."""
     metrics_port: Annotated[int, Field(ge=1024, le=65535)] | None = None
     """Where an embedded Ray shows the run's counters to Prometheus; a cluster has its own port."""
+
+    @property
+    def least_actors(self) -> int:
+        return self.model_actors if isinstance(self.model_actors, int) else self.model_actors[0]
+
+    @property
+    def most_actors(self) -> int:
+        return self.model_actors if isinstance(self.model_actors, int) else self.model_actors[1]
+
+    @model_validator(mode="after")
+    def _bounds_are_in_order(self) -> Self:
+        if self.least_actors > self.most_actors:
+            raise ValueError("model_actors: the least comes before the most, as in [1, 4]")
+        return self
 
 
 Share = Annotated[float, Field(ge=0, le=1)]

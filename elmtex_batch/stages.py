@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import pyarrow as pa
 
@@ -20,6 +21,18 @@ from elmtex_batch.settings import OcrSettings, PageSettings
 from elmtex_batch.text import NormalisedText, normalise
 from elmtex_batch.validate import Status, validate
 from elmtex_batch.warehouse import Warehouse
+
+Stage = Callable[[pa.Table], pa.Table]
+
+
+@dataclass(frozen=True, slots=True)
+class InTurn:
+    """Stages as one stage."""
+
+    stages: tuple[Stage, ...]
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        return reduce(lambda rows, stage: stage(rows), self.stages, table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +147,7 @@ class Extract:
 
     def _validated(self, row: Row, text: NormalisedText) -> Row:
         reasons = records.decode_reasons(row["reasons"])
-        if not text.text or Code.MODEL_FAILED in {reason.code for reason in reasons}:
+        if not text.text or row["answer"] is None:
             return {"status": Status.REJECTED.value}
         extraction = validate(records.decode_answer(row["answer"]), text, self.schema, row["language"])
         reasons += extraction.reasons
@@ -168,8 +181,16 @@ def _contained(function: Callable[[Row], Row], row: Row, schema: pa.Schema) -> R
     except ElmtexError:
         raise  # Tesseract is missing on this node, say: not the document's fault
     except Exception:  # noqa: BLE001 - the promise: a document never stops the run
-        nothing: Row = {field.name: [] if pa.types.is_list(field.type) else None for field in schema}
-        return _rejected({**nothing, **row, "pages": [], "text": ""}, Code.INTERNAL_ERROR)
+        return _rejected({**_nothing(schema), **row, "pages": [], "text": ""}, Code.INTERNAL_ERROR)
+
+
+def reject(table: pa.Table, code: Code, schema: pa.Schema) -> pa.Table:
+    """What comes out of a stage, in its `schema`, for documents that it gives up."""
+    return pa.Table.from_pylist([_rejected({**_nothing(schema), **row}, code) for row in table.to_pylist()], schema)
+
+
+def _nothing(schema: pa.Schema) -> Row:
+    return {field.name: [] if pa.types.is_list(field.type) else None for field in schema}
 
 
 def _answered(row: Row, answer: Answer | None) -> Row:

@@ -7,6 +7,7 @@ keeps the texts for other models, `OUT/manifests/` the input files, `OUT/runs/` 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import reduce
+from pathlib import Path
 from typing import Any, Self
 
 import pyarrow as pa
@@ -32,8 +33,8 @@ class Warehouse:
 
     def __init__(self, uri: str) -> None:
         check_place(uri)
-        self.uri = uri
-        self._tables = Tables(uri)
+        self.uri = uri if "://" in uri else str(Path(uri).absolute())  # a worker may have another working folder
+        self._tables = Tables(self.uri)
 
     @classmethod
     def create(cls, uri: str) -> Self:

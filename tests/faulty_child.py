@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -33,6 +34,7 @@ FAULTS: dict[bytes, Callable[[], Any]] = {
     b"segfault": lambda: ctypes.string_at(0),
     b"abort": os.abort,
     b"exit": lambda: os._exit(3),
+    b"worker": lambda: os.kill(os.getppid(), signal.SIGKILL),
     b"hang": leave_a_child_and_hang,
     b"spin": spin,
     b"memory": lambda: bytearray(1 << 40),

@@ -5,20 +5,20 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from pyarrow import fs
 
 
 @contextmanager
-def s3_server() -> Iterator[dict[str, str]]:
-    """The environment variables that lead to the server, as long as it runs."""
+def s3_server(program: Sequence[str] = ("-m", "moto.server")) -> Iterator[dict[str, str]]:
+    """The environment variables that lead to the server, as long as it runs; `program`: what Python is given to run."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, *program, "--host", "127.0.0.1", "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             _wait_for(address, server)

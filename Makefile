@@ -37,10 +37,10 @@ $(VENV)/.run: requirements/run.txt requirements/bases.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
-# Without a browser the tests of the report are skipped.
-$(VENV)/.dev: $(VENV)/.run requirements/dev.txt
+$(VENV)/.dev: $(VENV)/.run requirements/dev.txt requirements/cluster.txt requirements/s3.txt
 	-requirements/system.sh $(PYTHON) browser
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt -r requirements/cluster.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/s3.txt
 	touch $@
 
 # The pins: whole dependency trees, without the address of any index.

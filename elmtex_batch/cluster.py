@@ -114,7 +114,7 @@ def _answers(answers: list[Any]) -> list[tuple[str, bool]]:
 
 
 def _look(files: Sequence[str]) -> tuple[str, bool]:
-    return __version__, all(Path(file.removeprefix("file://")).parent.exists() for file in files)
+    return __version__, all(Path(file.removeprefix("file://")).parent.is_dir() for file in files)
 
 
 def light(cpus: int) -> dict[str, Any]:

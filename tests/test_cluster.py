@@ -3,7 +3,6 @@
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,17 +22,16 @@ from elmtex_batch.summary import Summary
 from elmtex_batch.warehouse import Warehouse
 
 
-class SignedReader(PatternReader):
-    """Notes on which node it reads."""
+def signing_model(log: Path) -> Model:
+    """Notes on which node it reads. Its class is local, so that nodes get it by value: they cannot import tests."""
 
-    def __init__(self, log: Path) -> None:
-        super().__init__()
-        self._log = log
+    class SigningReader(PatternReader):
+        def read(self, texts: Sequence[str]) -> list[Answer]:
+            with log.open("a") as lines:
+                lines.write(os.environ["NODE_NAME"] + "\n")
+            return super().read(texts)
 
-    def read(self, texts: Sequence[str]) -> list[Answer]:
-        with self._log.open("a") as log:
-            log.write(os.environ["NODE_NAME"] + "\n")
-        return super().read(texts)
+    return Model("fake", SigningReader)
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +72,7 @@ def test_pages_and_model_on_their_nodes_and_one_of_them_killed(cluster: Cluster,
             nodes = {node._ray_params.env_vars["NODE_NAME"]: node for node in cluster.worker_nodes}
             cluster.remove_node(nodes[killed[0]], allow_graceful=False)
 
-    summary = convert(
-        [str(folder)], str(out), Settings(run=run), kill_once, Model("fake", partial(SignedReader, log)), child=child
-    )
+    summary = convert([str(folder)], str(out), Settings(run=run), kill_once, signing_model(log), child=child)
     assert summary.statuses == {"extracted": 160} and killed
     assert len(rows(out)) == len({doc_id for doc_id, _, _ in rows(out)}) == 160
     assert set(pages.read_text().split()) == {"head"}

@@ -15,6 +15,7 @@ from elmtex_batch.generator.attention import Piece
 from elmtex_batch.generator.budget import Budget
 from elmtex_batch.generator.decoding import Decoder
 from elmtex_batch.generator.formats import AnswerFormat, prompt_ids
+from elmtex_batch.generator.packing import PackedLinear, pack_linears
 from elmtex_batch.generator.sequences import Sequences
 from elmtex_batch.generator.tokens import GrammarTokens
 from elmtex_batch.models import LanguageModel
@@ -22,13 +23,13 @@ from elmtex_batch.schema import Schema, load_schema
 
 FEW = Schema(name="few", version=1, category=load_schema("elmtex").category[:5])
 REPORTS = (Path(__file__).parent.parent / "sample_inputs" / "en_case_kawasaki.txt").read_text(encoding="utf-8")
-BUDGET = 60
+BUDGET = 40
 
 
 def documents() -> list[str]:
     """Texts of many lengths, the first empty of values, with repetitions to copy from."""
     lines = [line for line in REPORTS.splitlines() if line.strip()]
-    return ["--", *(" ".join(lines[i % len(lines)].split()[: 5 + 9 * i]) + " Fever. Fever | rash." for i in range(11))]
+    return ["--", *(" ".join(lines[i % len(lines)].split()[: 5 + 14 * i]) + " Fever. Fever | rash." for i in range(7))]
 
 
 def as_tokens(completion: Completion) -> tuple[list[int], list[bool], bool]:
@@ -102,14 +103,14 @@ def case(request: pytest.FixtureRequest) -> Case:
     return Case(models.load_language_model(folder, torch.float32), models.load_tokenizer(folder), kind, documents())
 
 
-@pytest.mark.parametrize(("rows", "guesses"), [(1, 0), (1, 9), (3, 1), (5, 4), (16, 0), (16, 6)])
+@pytest.mark.parametrize(("rows", "guesses"), [(1, 0), (1, 9), (3, 1), (16, 4)])
 def test_drafts_and_neighbours_change_no_token(case: Case, rows: int, guesses: int) -> None:
     case.check(rows, guesses)
     assert any(completion.cut_short for completion in case.expected)
 
 
 def test_short_pieces_attended_to_together_as_on_a_gpu_change_no_token(case: Case) -> None:
-    case.check(5, 4, together=True)
+    case.check(3, 4, together=True)
 
 
 @pytest.mark.parametrize("together", [False, True])
@@ -130,3 +131,13 @@ def test_a_ragged_pass_sees_what_each_sequence_alone_sees(
             for reference in (plain, model):
                 alone = reference.backbone(torch.tensor([row])).last_hidden_state[0, -1]
                 torch.testing.assert_close(state, alone, atol=1e-4, rtol=1e-4)
+
+
+def test_packed_layers_compute_the_same_bits() -> None:
+    layers = torch.nn.Sequential(torch.nn.Linear(40, 24, bias=False), torch.nn.Linear(24, 8)).to(torch.bfloat16)
+    x = torch.randn(5, 7, 40, dtype=torch.bfloat16)
+    with torch.inference_mode():
+        expected = layers(x)
+        pack_linears(layers)
+        assert torch.equal(layers(x), expected)
+    assert [type(layer) for layer in layers] == [PackedLinear, torch.nn.Linear]

@@ -39,13 +39,14 @@ class Piece:
 class Group:
     """Rows whose attention is one product.
 
-    `index`: where their tokens are in the flat pass, (rows, longest); what is too long points behind its end. `slots`
-    and `masks` by the width of the window (None where all is seen): the slots of the cache that are looked at, and what
-    is added to their scores, (rows, 1, group * longest, slots), None for nothing.
+    `longest`: their most new tokens; `index`: where these are in the flat pass, (rows, longest), padding behind its
+    end, or a slice for one row. `slots` and `masks` by the width of the window (None where all is seen): the slots of
+    the cache that are looked at, and what is added to their scores, (rows, 1, group * longest, slots), None for none.
     """
 
     rows: slice
-    index: Tensor
+    longest: int
+    index: Tensor | slice
     slots: dict[int | None, slice]
     masks: dict[int | None, Tensor | None]
 
@@ -106,8 +107,9 @@ class Pass:
         queries = torch.cat([query.transpose(0, 1), query.new_zeros(1, heads, width)])
         found = torch.empty_like(queries)
         for group in self.groups:
-            rows, new = group.index.shape
-            packed = queries[group.index].transpose(1, 2).reshape(rows, shared, heads // shared * new, width)
+            rows, new = group.rows.stop - group.rows.start, group.longest
+            own = queries[group.index].view(rows, new, heads, width)
+            packed = own.transpose(1, 2).reshape(rows, shared, heads // shared * new, width)
             k, v = (buffer[group.rows, group.slots[window]].transpose(1, 2) for buffer in (keys, values))
             seen = scaled_dot_product_attention(packed, k, v, attn_mask=group.masks[window], scale=scale)
             found[group.index] = seen.reshape(rows, heads, new, width).transpose(1, 2)
@@ -158,7 +160,9 @@ def _group(
         window: None if alone else _mask(positions, slots[window], window, shares, dtype).to(device)
         for window in windows
     }
-    return Group(slice(first, last + 1), index.to(device), slots, masks)
+    begin = members[0][1]
+    where = slice(begin, begin + longest) if len(members) == 1 else index.to(device)
+    return Group(slice(first, last + 1), longest, where, slots, masks)
 
 
 def _mask(positions: Tensor, slots: slice, window: int | None, shares: int, dtype: torch.dtype) -> Tensor:

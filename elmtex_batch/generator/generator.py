@@ -15,6 +15,7 @@ from elmtex_batch.generator.budget import Budget
 from elmtex_batch.generator.decoding import GUESSES, Decoder
 from elmtex_batch.generator.formats import AnswerFormat, prompt_ids
 from elmtex_batch.generator.grounding import ground
+from elmtex_batch.generator.packing import pack_linears
 from elmtex_batch.generator.tokens import GrammarTokens
 from elmtex_batch.models import LanguageModel
 from elmtex_batch.reader import Answer, Span
@@ -83,6 +84,7 @@ class Generator:
         if choice.folder:
             model.backbone = models.merge_adapter(model.backbone, choice.folder)
         model = model.to(compute.device, compute.dtype).eval()
+        pack_linears(model.backbone)
         form = make_format(settings, schema, choice.card, compute.device)
         window_tokens = choice.card.window_tokens if choice.card else _WINDOW_TOKENS
         tokenizer = models.load_tokenizer(choice.base)

@@ -52,6 +52,7 @@ SCRIPT = """
 import sys, time
 from contextlib import nullcontext
 from elmtex_batch import pipeline, progress
+from elmtex_batch.cli import main
 from elmtex_batch.fakes import PatternReader
 
 class SlowReader(PatternReader):

@@ -68,7 +68,7 @@ def _start(run: RunSettings, cleanup: ExitStack) -> None:
     folder = cleanup.enter_context(TemporaryDirectory(prefix="elmtex-", dir=place, ignore_cleanup_errors=True))
     own = {**run.page_resources, **run.model_resources}
     resources = {name: amount * cpus for name, amount in own.items()}
-    metrics = {"_metrics_export_port": run.metrics_port} if run.metrics_port else {}
+    metrics: dict[str, Any] = {"_metrics_export_port": run.metrics_port} if run.metrics_port else {}
     # "local", as a cluster that RAY_ADDRESS names is not what was asked for.
     ray.init(
         "local", num_cpus=cpus, resources=resources, include_dashboard=False, _temp_dir=folder,

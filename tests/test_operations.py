@@ -56,7 +56,7 @@ def test_a_new_user_gets_from_nothing_to_a_second_night(s3: dict[str, str], tmp_
     )
     assert done.returncode == 0, done.stderr
     ledger = Warehouse.open("s3://clinic/warehouse").ledger().to_pylist()
-    assert sorted(row["status"] for row in ledger) == ["extracted", "extracted", "rejected"]
+    assert len(ledger) == 3 and [row["status"] for row in ledger].count("rejected") == 1  # the encrypted one
     assert len({row["run_id"] for row in ledger}) == 1
 
 

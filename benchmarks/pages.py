@@ -12,6 +12,7 @@ import gc
 import io
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pdfplumber
@@ -49,6 +50,7 @@ def main() -> None:
         "pypdfium2, get_text_range": ("text", _pypdfium2),
         **_kreuzberg(),
     }
+    around["versions"] |= {"kreuzberg": version("kreuzberg")} if len(ways) > 4 else {}
     for _, read in ways.values():
         read(files[0])  # imports, fonts, the child's start
     gc.freeze()  # what the benchmark itself has loaded is no one's cost

@@ -135,6 +135,7 @@ class Reader:
         context = self.browser.new_context(
             locale=language, viewport={"width": 1440, "height": 900}, reduced_motion="reduce"
         )
+        context.set_default_timeout(180_000)  # a busy machine must not fail a test
         page = context.new_page()
         page.on("console", lambda message: self.faults.append(message.text))
         page.on("pageerror", lambda error: self.faults.append(str(error)))

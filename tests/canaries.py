@@ -39,13 +39,15 @@ SETTINGS = Settings(
 
 
 class CanaryReader(PatternReader):
-    """Does what a text says: fails, and quotes it; goes on for too long; finds too much."""
+    """Does what a text says: ends its process; fails, and quotes it; goes on for too long; finds too much."""
 
     def read(self, texts: Sequence[str]) -> list[Answer]:
         """See `Reader.read`."""
         return [self._obey(text) for text in texts]
 
     def _obey(self, text: str) -> Answer:
+        if "do crash" in text:
+            os._exit(9)
         if "do fail" in text:
             raise ValueError(text)
         if "do babble" in text:
@@ -86,7 +88,7 @@ def archive(folder: Path) -> Callable[[Summary], None]:
     """Fills a folder, and returns what changes two of its files once the run has listed them."""
     outside = folder.parent / "elsewhere.txt"
     texts = {f"fault {fault}": f"FAULT {fault} {CANARY}" for fault in FAULTS}
-    texts |= {f"do {what}": f"{CANARY} do {what}. " * 30 for what in ("fail", "babble", "repeat", "copy")}
+    texts |= {f"do {what}": f"{CANARY} do {what}. " * 30 for what in ("crash", "fail", "babble", "repeat", "copy")}
     texts |= {name: f"Herr {CANARY}, {name}, 50 Jahre." for name in ("good", "vanishing", "changing", "blocked")}
     texts |= {"blank": " \n", "long": f"{CANARY} " * 1_000}
     files = {f"{name} {CANARY}.txt": text.encode() for name, text in texts.items()} | {

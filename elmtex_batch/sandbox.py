@@ -24,6 +24,8 @@ SETTINGS, FILE, DOCUMENT, DRAW, PICTURE, TOOL_MISSING = b"S", b"F", b"D", b"P", 
 CHILD = (sys.executable, "-m", "elmtex_batch.pages.child")
 _ATTEMPTS = 2
 """A child that dies may have suffered from an earlier document: the next one gets a second, fresh child."""
+_START_S = 60
+"""Before any document: what loading its modules may take on a busy node."""
 _GRACE_S = 2
 """The child ends itself when a page takes too long; so much later it is taken for unable to."""
 
@@ -101,7 +103,7 @@ class Sandbox:
             self.stop()
             try:
                 self._child = Child(self._command)
-                self._child.ask(SETTINGS, self._settings.encode(), self._silence_s)
+                self._child.ask(SETTINGS, self._settings.encode(), _START_S)
             except (OSError, GoneError, SilentError):
                 # Before any document: not its fault, and no other would fare better.
                 raise ToolMissing("the process that reads files does not start; is this node out of memory?") from None

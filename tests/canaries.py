@@ -17,7 +17,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 from reportlab.pdfgen.canvas import Canvas
 
-from elmtex_batch.fakes import PatternReader
+from elmtex_batch.fakes import PATTERNS, PatternReader
 from elmtex_batch.pipeline import Model, convert
 from elmtex_batch.progress import print_summary
 from elmtex_batch.reader import Answer, Span
@@ -40,6 +40,9 @@ SETTINGS = Settings(
 
 class CanaryReader(PatternReader):
     """Does what a text says: ends its process; fails, and quotes it; goes on for too long; finds too much."""
+
+    def __init__(self) -> None:
+        super().__init__({**PATTERNS, "diagnosis": CANARY})
 
     def read(self, texts: Sequence[str]) -> list[Answer]:
         """See `Reader.read`."""

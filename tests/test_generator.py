@@ -159,7 +159,7 @@ def save_adapter(folder: Path, base: str, **more: Any) -> Path:
     from peft import LoraConfig, get_peft_model
 
     backbone = models.load_language_model(base, torch.float32).backbone
-    config = LoraConfig(r=2, target_modules="all-linear", init_lora_weights=False)
+    config = LoraConfig(r=2, target_modules=["q_proj", "v_proj", "down_proj"], init_lora_weights=False)
     get_peft_model(backbone, config).save_pretrained(str(folder))
     facts: dict[str, Any] = {
         "name": "mine", "reader": "generator", "schema_name": SCHEMA.label, "schema_fingerprint": SCHEMA.fingerprint,

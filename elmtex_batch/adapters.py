@@ -73,15 +73,24 @@ def read_card(folder: Path) -> AdapterCard:
     Raises:
         ModelError: there is no card, or it is not of this format, or `elmtex_batch.modelfiles` refuses the folder.
     """
+    card = parse_card(folder)
+    check_adapter(folder)
+    return card
+
+
+def parse_card(folder: Path) -> AdapterCard:
+    """The card alone, of a folder that is not to be loaded.
+
+    Raises:
+        ModelError: there is no card, or it is not of this format.
+    """
     try:
-        card = AdapterCard.model_validate_json((folder / CARD).read_text(encoding="utf-8"))
+        return AdapterCard.model_validate_json((folder / CARD).read_text(encoding="utf-8"))
     except OSError:
         raise ModelError(f"no adapter in {folder}; name a folder made by `elmtex-batch train`, or `bundled`") from None
     except ValidationError as error:
         places = ", ".join(".".join(map(str, e["loc"])) for e in error.errors(include_input=False))
         raise ModelError(f"the adapter card {folder / CARD} is not valid: {places}") from None
-    check_adapter(folder)
-    return card
 
 
 def fingerprint(folder: Path) -> str:

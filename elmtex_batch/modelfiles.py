@@ -58,7 +58,8 @@ def _beyond_lora(config: Config) -> Iterator[str]:
     rank, targets = config.get("r"), config.get("target_modules")
     if not isinstance(rank, int) or not 0 < rank <= _MOST_RANK:
         yield "r"
-    if not isinstance(targets, list) or not {*map(str, targets)} <= _TARGETS:
+    # Layers by kind, or one by one with their whole names; a pattern might take for ever to match.
+    if not isinstance(targets, list) or not {str(target).rpartition(".")[2] for target in targets} <= _TARGETS:
         yield "target_modules"
     if config.get("peft_type") != "LORA":
         yield "peft_type"

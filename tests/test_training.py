@@ -95,7 +95,7 @@ def test_a_trained_adapter_reads_what_it_learned(
 def test_a_trained_generator_writes_what_it_learned(
     answer_format: Literal["compact", "paper"], data: Path, tmp_path: Path, tiny_base: str, schema: Schema
 ) -> None:
-    chosen = settings(data, tmp_path / "run", tiny_base, 30, reader="generator", answer_format=answer_format)
+    chosen = settings(data, tmp_path / "run", tiny_base, 45, reader="generator", answer_format=answer_format)
     folder = train(chosen, lambda _: None)
     reader = Generator.load(ModelSettings(reader="generator", adapter=str(folder), device="cpu"), schema)
     text = str(REPORTS[0]["text"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from elmtex_batch.adapters import AdapterCard, read_card
+from elmtex_batch.adapters import AdapterCard, parse_card
 from elmtex_batch.bases import EMBEDDED
 from elmtex_batch.evaluation.entities import RELAXED, Counts, Labels, count_matches, micro
 from elmtex_batch.training.report import COPY, Report
@@ -89,7 +89,7 @@ def write_card(folder: Path, facts: CardFacts) -> Path:
     Raises:
         ModelError: the folder holds no adapter.
     """
-    card = read_card(folder)
+    card = parse_card(folder)
     sections = {
         "Use": [_USE],
         "Model": [_table(("", ""), _model_rows(card)), *_terms(card)],

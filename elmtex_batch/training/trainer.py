@@ -125,7 +125,10 @@ def save_adapter(
     """Writes LoRA weights and head in bf16 safetensors with the card, into `settings.out / "adapter"`."""
     folder = settings.out / "adapter"
     # The folder where this machine keeps the base is nobody else's business; the card names the base.
-    task.backbone.peft_config["default"].base_model_name_or_path = settings.base
+    config = task.backbone.peft_config["default"]
+    config.base_model_name_or_path = settings.base
+    if isinstance(config.target_modules, str):  # a pattern, which no adapter may bring
+        config.target_modules = {*task.backbone.base_model.targeted_module_names}
     weights = {name: p.detach().to(torch.bfloat16) for name, p in task.backbone.state_dict().items() if "lora_" in name}
     task.backbone.save_pretrained(str(folder), state_dict=weights, safe_serialization=True)
     task.write_head(folder)

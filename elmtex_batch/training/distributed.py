@@ -28,7 +28,8 @@ def train_on_ray(settings: TrainSettings) -> Path:
     if settings.workers > settings.optimiser.accumulation:
         raise SettingsError("optimiser.accumulation must be at least the number of workers: they share those passes")
     gpu = choose_compute(settings.device).device.type == "cuda"
-    if not ray.is_initialized():
+    started_here = not ray.is_initialized()
+    if started_here:
         ray.init(include_dashboard=False, log_to_driver=False, configure_logging=False)
     trainer = TorchTrainer(
         _work,
@@ -46,6 +47,9 @@ def train_on_ray(settings: TrainSettings) -> Path:
     except WorkerGroupError as error:
         own = [failure for failure in error.worker_failures.values() if isinstance(failure, ElmtexError)]
         raise (own or [ModelError(f"a training worker failed; the log is in {settings.out}")])[0] from error
+    finally:
+        if started_here:
+            ray.shutdown()
     return settings.out / "adapter"
 
 

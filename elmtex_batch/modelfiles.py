@@ -111,14 +111,14 @@ def check_model(source: str, architectures: frozenset[str] | None = None) -> Non
     if architectures:
         _check_kind(config, tokenizer, architectures)
     if "auto_map" in config or "auto_map" in tokenizer:
-        raise ModelError("the base model brings code of its own (auto_map), which is never run; use one without")
+        raise ModelError("the model brings code of its own (auto_map), which is never run; use one without")
     if config.get("quantization_config") or any(map(_names_code, config.items())):
-        raise ModelError("config.json of the base model asks for packed weights, or for kernels; use one without")
+        raise ModelError("config.json of the model asks for packed weights, or for kernels; use one without")
     if _config_of(source, _ADAPTER_CONFIG):
-        raise ModelError("the base model has an adapter in its folder; use the base as it was published")
+        raise ModelError("the model has an adapter in its folder; use the model as it was published")
     weights = _config_of(source, "model.safetensors.index.json").get("weight_map", {})
     if any(Path(file).name != file for file in weights.values()):
-        raise ModelError("the base model names weights outside of its folder")
+        raise ModelError("the model names weights outside of its folder")
 
 
 def _check_kind(config: Config, tokenizer: Config, architectures: frozenset[str]) -> None:

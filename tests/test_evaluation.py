@@ -1,6 +1,8 @@
 """The figures: every metric in both modes against values worked out by hand."""
 
+import json
 import math
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -181,6 +183,11 @@ def test_a_model_for_bert_score_that_does_not_fit_is_refused(tiny_bert: str, tmp
         BertScorer(tiny_bert, 3)
     with pytest.raises(ModelError, match="cannot be loaded"):
         BertScorer(str(tmp_path))
+    shutil.copytree(tiny_bert, tmp_path / "bert")
+    config = json.loads((tmp_path / "bert" / "config.json").read_text())
+    (tmp_path / "bert" / "config.json").write_text(json.dumps(config | {"auto_map": {"AutoModel": "code.Model"}}))
+    with pytest.raises(ModelError, match="code of its own"):
+        BertScorer(str(tmp_path / "bert"))
 
 
 def test_predictions_written_are_the_predictions_read(tmp_path: Path, schema: Schema) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from elmtex_batch.errors import ModelError
+from elmtex_batch.modelfiles import check_model
 
 
 class TextScorer(Protocol):
@@ -60,11 +61,12 @@ class BertScorer:
         """Loads a name or a folder.
 
         Raises:
-            ModelError: it is not there, not in safetensors, or has fewer layers.
+            ModelError: it is not there, not in safetensors, names code of its own, or has fewer layers.
         """
         from transformers import AutoModel, AutoTokenizer
 
         try:
+            check_model(model)
             self._tokenizer = AutoTokenizer.from_pretrained(model)
             self._model = AutoModel.from_pretrained(model, use_safetensors=True).eval()
         except (OSError, ValueError):

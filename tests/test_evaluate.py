@@ -110,7 +110,7 @@ def test_a_model_is_scored_on_scans(data: Path, tmp_path: Path, monkeypatch: pyt
     # An interrupted evaluation, which has no result yet, reads no document again.
     (tmp_path / "out" / "evaluation.json").unlink()
     again = evaluate(settings, lambda _: None).runs[0]
-    assert again.documents_per_second is None and again.modes == scan.modes
+    assert again.documents_per_second == scan.documents_per_second and again.modes == scan.modes
     # The predictions of a run are ready predictions, and score the same.
     predictions = tmp_path / "out" / "runs" / "fake" / "scan1" / "predictions.jsonl"
     ready = EvaluationSettings(data=data, out=tmp_path / "ready", runs={"ready": str(predictions)})

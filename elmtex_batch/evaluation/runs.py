@@ -11,6 +11,7 @@ from elmtex_batch.errors import InputMissing, OutputError
 from elmtex_batch.evaluation.forms import FORMS, Form
 from elmtex_batch.evaluation.predictions import Prediction, Run, read_predictions, write_predictions
 from elmtex_batch.reasons import STAGE_OF, Code, Stage
+from elmtex_batch.runs import Runs
 from elmtex_batch.schema import Schema
 from elmtex_batch.settings import Settings
 from elmtex_batch.training.data import Report
@@ -46,7 +47,7 @@ def converted_run(
     """A run of the converter on the reports in one form; `folder` keeps files, tables and predictions.
 
     A folder that was left half done with the same settings is completed, any other is made anew. Documents per second
-    are those of the whole conversion, start-up included.
+    are those of all runs that it took, start-up included.
 
     Raises:
         ElmtexError: what stops a conversion.
@@ -54,13 +55,16 @@ def converted_run(
     from elmtex_batch.pipeline import convert
 
     _prepare(folder, form, reports, settings)
-    summary = convert([str(folder / "inputs")], str(folder / "converted"), settings, progress, model)
+    converted = str(folder / "converted")
+    convert([str(folder / "inputs")], converted, settings, progress, model)
     rows = _published(folder / "converted" / "documents")
     # Reports with the same content share one row.
     found = {reports[int(Path(source).stem)].id: _prediction(row) for row in rows for source in row["sources"]}
     write_predictions(((report.id, found[report.id]) for report in reports), folder / PREDICTIONS)
-    speed = summary.done / summary.seconds if summary.done else None
-    return Run(name, found, form, rows[0]["model"], speed)
+    records = Runs(converted).all()
+    seconds = sum(record["seconds"] for record in records)
+    done = sum(status["documents"] for record in records for status in record["statuses"])
+    return Run(name, found, form, rows[0]["model"], done / seconds if done else None)
 
 
 def _prepare(folder: Path, form: str, reports: Sequence[Report], settings: Settings) -> None:

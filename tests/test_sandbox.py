@@ -14,6 +14,7 @@ import pytest
 from paper import pdf, write
 from PIL import Image, ImageDraw, ImageFont
 
+from elmtex_batch.errors import ToolMissing
 from elmtex_batch.sandbox import Sandbox
 from elmtex_batch.settings import OcrSettings, PageSettings
 
@@ -51,6 +52,15 @@ def test_a_fault_costs_its_document_only(fault: str, code: str, sandbox: Sandbox
     row = sandbox.read(GOOD)
     assert codes(row) == [] and [word["text"] for word in row["pages"][0]["words"]] == ["A", "45-year-old", "man."]
     assert len(own_children() - before) == 1
+
+
+def test_a_child_that_fails_to_start_is_started_again(tmp_path: Path) -> None:
+    at_second = ("sh", "-c", f'[ -e {tmp_path}/tried ] && exec "$@"; touch {tmp_path}/tried; exit 1', "sh", *COMMAND)
+    sandbox = Sandbox(at_second, PageSettings(), OcrSettings())
+    assert codes(sandbox.read(GOOD)) == []
+    sandbox.stop()
+    with pytest.raises(ToolMissing, match="does not start"):
+        Sandbox(("false",), PageSettings(), OcrSettings()).read(GOOD)
 
 
 @pytest.mark.parametrize("fault", ["segfault", "memory", "recursion", "hang"])

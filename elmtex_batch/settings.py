@@ -48,7 +48,7 @@ class OcrSettings(Section):
     """How Tesseract reads pages that have no trustworthy text layer."""
 
     languages: tuple[str, ...] = ("eng", "deu")
-    dpi: PositiveInt = 300
+    dpi: PositiveInt = 250
     page_timeout_s: PositiveFloat = 120.0
 
 

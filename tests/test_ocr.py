@@ -17,6 +17,7 @@ from elmtex_batch.layout.rulings import find_rulings
 from elmtex_batch.pages import Why, check_tesseract, read_document
 from elmtex_batch.pages.noise import is_writing
 from elmtex_batch.reasons import Code, Reason
+from elmtex_batch.scanning import as_scan
 from elmtex_batch.settings import OcrSettings
 
 LETTER = (*LEFT, *RIGHT)
@@ -229,3 +230,9 @@ def test_what_is_missing_is_said_before_the_work_starts(monkeypatch: pytest.Monk
     monkeypatch.setattr(pytesseract.pytesseract, "tesseract_cmd", "no-such-program")
     with pytest.raises(ToolMissing, match="apt-get install tesseract-ocr"):
         check_tesseract(OcrSettings())
+
+
+def test_a_few_words_on_noisy_paper() -> None:
+    """The noise must not become ink where there is hardly any."""
+    page = read_document(as_scan("Mit freundlichen Grüßen\nDr. med. Anna Beispiel", 2, 1), PAGES, OCR).pages[0]
+    assert page.rotation == 0 and {"Mit", "freundlichen", "Anna", "Beispiel"} <= {word.text for word in page.words}

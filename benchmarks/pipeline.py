@@ -8,8 +8,9 @@
 read without a model that costs anything, then by the model from the texts that were kept, then in one go. The bound is
 the longest of: pages alone, model alone, and the CPU time of both over the cores. 100 % would be the bound itself.
 `growth`: small text files, and documents with a text layer of growing length, with a fake model, on one and two cores;
-the exponents are fitted to the time beyond the start. Each run is a process of its own. Times are those of the clock,
-CPU times those of all processes of the run; other work on the machine lengthens both.
+the exponents are fitted to the time beyond the start. The same stages in a plain loop over the largest number of small
+files show what Ray costs. Each run is a process of its own. Times are those of the clock, CPU times those of all
+processes of the run; other work on the machine lengthens both.
 """
 
 import argparse
@@ -27,19 +28,27 @@ from typing import Any
 
 import numpy as np
 import psutil
+import pyarrow as pa
 import pypdfium2
 from record import keep, surroundings
 from rich.table import Table
 
+from elmtex_batch.cluster import LARGEST_BLOCK
 from elmtex_batch.fakes import PatternReader
+from elmtex_batch.inputs import list_sources
+from elmtex_batch.keys import text_key
 from elmtex_batch.pipeline import Model, convert
+from elmtex_batch.plan import make_plan, reconcile
 from elmtex_batch.scanning import as_pdf, as_scan
 from elmtex_batch.schema import load_schema
 from elmtex_batch.settings import Settings
+from elmtex_batch.stages import Extract, InTurn, NormaliseText, ReadAnswers, ReadPages
 from elmtex_batch.training.data import read_reports
+from elmtex_batch.warehouse import Warehouse
 
 NOTE = "A {0}-day-old girl, no. {0}. Sodium 138 mmol/l."
-FAKE, REAL = "fake", "real"
+FAKE, REAL, PLAIN = "fake", "real", "plain"
+"""Models; the last is a fake one without Ray."""
 WAIT_S = 0.2
 """Between two looks at the CPU times of the processes of a run."""
 
@@ -151,7 +160,7 @@ def _growth(options: argparse.Namespace) -> None:
         papers = {n: [_paper(text, n, i) for i in range(options.length_documents)] for n in options.pages}
         for name, files in [
             *((f"notes-{n}", f) for n, f in notes.items()),
-            *((f"p-{n}", f) for n, f in papers.items()),
+            *((f"papers-{n}", f) for n, f in papers.items()),
         ]:
             _fill(place / name, files)
         for cores in range(1, len(os.sched_getaffinity(0)) + 1):
@@ -171,17 +180,50 @@ def _growth(options: argparse.Namespace) -> None:
                 }
                 cells = [f"{size:g}: {1e3 * s:.1f} ms" for (size, _), s in zip(sizes, beyond, strict=True)]
                 table.add_row(str(cores), what, *cells, *[""] * (5 - len(cells)), f"{exponent:.2f}")
+        most = max(options.documents)
+        loop = _run(place / f"notes-{most}", place / "loop", PLAIN, 1)
+        run = result["documents, 1 workers"]["costs"][options.documents.index(most)]
+        result["plain loop"] = asdict(loop)
     console = keep("pipeline_growth", result, options.out)
     console.print("milliseconds of a document beyond the start of a run; the exponent is that of the whole time")
     console.print(table)
+    for name, cost in ("with Ray", Cost(**{key: run[key] for key in asdict(loop)})), ("in a plain loop", loop):
+        wall, cpu = 1e3 * cost.seconds / most, 1e3 * cost.cpu_s / most
+        console.print(f"{most} documents on one core, {name}: {wall:.1f} ms a document, {cpu:.1f} of CPU time")
 
 
 def _one(options: argparse.Namespace) -> None:
     """One run, in a process of its own; prints what it did as JSON."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
-    model = Model(FAKE, PatternReader) if options.model == FAKE else None
-    summary = convert([options.folder], options.target, Settings(), lambda _: None, model)
-    print(json.dumps({"documents": summary.done, "pages": summary.pages, "seconds": summary.seconds}))
+    if options.model == PLAIN:
+        cost = _loop(options.folder, options.target)
+    else:
+        model = Model(FAKE, PatternReader) if options.model == FAKE else None
+        summary = convert([options.folder], options.target, Settings(), lambda _: None, model)
+        cost = {"documents": summary.done, "pages": summary.pages, "seconds": summary.seconds}
+    print(json.dumps(cost))
+
+
+def _loop(folder: str, target: str) -> dict[str, float]:
+    """What a run does, one block of documents after the other."""
+    begun = time.monotonic()
+    settings, schema = Settings(), load_schema("elmtex")
+    warehouse = Warehouse.create(target)
+    plan = make_plan(list_sources([folder]), warehouse, settings, schema, FAKE)
+    warehouse.write_files(plan.files, plan.before, PLAIN)
+    read = ReadPages(settings.pages, settings.ocr), NormaliseText(settings.text.max_characters)
+    stages = InTurn((*read, ReadAnswers(PatternReader), Extract(schema, FAKE, PLAIN, text_key(settings))))
+    waiting, pages = [], 0
+    for begin in range(0, len(plan.todo), LARGEST_BLOCK):
+        waiting.append(stages(plan.todo.slice(begin, LARGEST_BLOCK)))
+        pages += sum(len(found) for found in waiting[-1]["pages"].to_pylist())
+        if sum(map(len, waiting)) >= settings.run.part_documents:
+            warehouse.write_results(pa.concat_tables(waiting))
+            waiting.clear()
+    if waiting:
+        warehouse.write_results(pa.concat_tables(waiting))
+    reconcile(plan.todo, warehouse, PLAIN)
+    return {"documents": len(plan.todo), "pages": pages, "seconds": time.monotonic() - begun}
 
 
 def _run(folder: Path, target: Path, model: str, cores: int) -> Cost:

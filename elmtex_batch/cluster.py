@@ -30,7 +30,10 @@ _LONGEST_TEMP = 30
 
 @contextmanager
 def connected(run: RunSettings, files: Sequence[str]) -> Iterator[None]:
-    """An embedded Ray that is gone afterwards, or a connection to a cluster whose nodes all see the folders of `files`.
+    """A Ray that sees the folders of `files` from all its nodes.
+
+    The one that this process is connected to already, which stays; else the cluster of `run.ray_address`; else an
+    embedded one that is gone afterwards.
 
     Raises:
         SettingsError: there is no such cluster, or one of its nodes cannot do the work.
@@ -44,8 +47,12 @@ def connected(run: RunSettings, files: Sequence[str]) -> Iterator[None]:
     warnings.filterwarnings("ignore", category=RayDeprecationWarning)
     warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"ray\.data\.context")
     try:
-        if run.ray_address:
-            _join(run.ray_address, files)
+        if ray.is_initialized():
+            _check_nodes(files)
+        elif run.ray_address:
+            cleanup.callback(ray.shutdown)
+            _join(run.ray_address)
+            _check_nodes(files)
         else:
             _start(run, cleanup)
         logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is told once, by `_told`
@@ -56,7 +63,6 @@ def connected(run: RunSettings, files: Sequence[str]) -> Iterator[None]:
     except RayError as error:
         raise _told(error) from None
     finally:
-        ray.shutdown()
         cleanup.close()
 
 
@@ -66,6 +72,7 @@ def _start(run: RunSettings, cleanup: ExitStack) -> None:
     # Ray's logs are readable by everyone who may enter the folder they lie in: nobody else may enter this one.
     place = None if len(gettempdir()) <= _LONGEST_TEMP else "/tmp"  # noqa: S108
     folder = cleanup.enter_context(TemporaryDirectory(prefix="elmtex-", dir=place, ignore_cleanup_errors=True))
+    cleanup.callback(ray.shutdown)
     own = {**run.page_resources, **run.model_resources}
     resources = {name: amount * cpus for name, amount in own.items()}
     metrics: dict[str, Any] = {"_metrics_export_port": run.metrics_port} if run.metrics_port else {}
@@ -81,11 +88,14 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _join(address: str, files: Sequence[str]) -> None:
+def _join(address: str) -> None:
     try:
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except (ConnectionError, ValueError, RuntimeError):
         raise SettingsError("run.ray_address: no Ray cluster answers there, or it is of another version") from None
+
+
+def _check_nodes(files: Sequence[str]) -> None:
     nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     local = [file for file in files if is_local(file)]
     look = ray.remote(_look)

@@ -24,8 +24,8 @@ from elmtex_batch.summary import Summary
 from elmtex_batch.warehouse import Warehouse
 
 
-def signing_model(log: Path, seconds: float = 0) -> Model:
-    """Notes on which node it reads, which takes it a while.
+def signing_model(log: Path, nodes: int) -> Model:
+    """Notes on which node it reads, and takes its time: all it needs until as many nodes as told are noted.
 
     Its class is local, so that nodes get it by value: they cannot import tests.
     """
@@ -34,7 +34,10 @@ def signing_model(log: Path, seconds: float = 0) -> Model:
         def read(self, texts: Sequence[str]) -> list[Answer]:
             with log.open("a") as lines:
                 lines.write(os.environ["NODE_NAME"] + "\n")
-            time.sleep(seconds)
+            give_up = time.monotonic() + 120
+            time.sleep(0.2)
+            while len(set(log.read_text().split())) < nodes and time.monotonic() < give_up:
+                time.sleep(0.2)
             return super().read(texts)
 
     return Model("fake", SigningReader)
@@ -80,7 +83,8 @@ def test_pages_and_models_on_their_nodes(cluster: Cluster, tmp_path: Path, kill:
             nodes = {node._ray_params.env_vars["NODE_NAME"]: node for node in cluster.worker_nodes}
             cluster.remove_node(nodes[killed[0]], allow_graceful=False)
 
-    summary = convert([str(folder)], str(out), Settings(run=run), kill_once, signing_model(log, 0.2), child=child)
+    model = signing_model(log, 1 if kill else 2)
+    summary = convert([str(folder)], str(out), Settings(run=run), kill_once, model, child=child)
     count = len(list(folder.iterdir()))
     assert summary.statuses == {"extracted": count} and bool(killed) == kill
     assert len(rows(out)) == len({doc_id for doc_id, _, _ in rows(out)}) == count

@@ -1,26 +1,35 @@
-"""The real pipeline: real Ray, real Tesseract, and in one test the real model."""
+"""The real pipeline, on a Ray that the process has already: real Tesseract, and a fake model."""
 
-import re
-import socket
-import time
-import urllib.request
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
+import ray
 
 from elmtex_batch.cli import main
 from elmtex_batch.current import CurrentView
 from elmtex_batch.errors import ReconciliationError, ToolMissing
 from elmtex_batch.fakes import PatternReader
 from elmtex_batch.pipeline import Model, convert
-from elmtex_batch.settings import GateSettings, OcrSettings, RunSettings, Settings
+from elmtex_batch.settings import GateSettings, OcrSettings, Settings
 from elmtex_batch.summary import Summary
 from elmtex_batch.warehouse import Warehouse
 
 SAMPLES = Path(__file__).parent.parent / "sample_inputs"
 FAKE = Model("fake", PatternReader)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def present_ray() -> Iterator[None]:
+    """As in a notebook that goes on with Ray after a conversion."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_BACKEND_LOG_LEVEL", "fatal")
+        ray.init("local", num_cpus=4, include_dashboard=False, log_to_driver=False)
+        yield
+        assert ray.is_initialized()
+        ray.shutdown()
 
 
 def run(inputs: list[Path], out: Path, model: Model | None = FAKE) -> Summary:
@@ -105,35 +114,3 @@ def test_another_model_reads_the_published_texts_and_no_file(tmp_path: Path) -> 
     coarse = Settings(ocr=OcrSettings(dpi=150))
     third = convert(inputs, str(out), coarse, lambda _: None, other)
     assert third.skipped == 0 and query(f"select count(*) from '{out}/documents/*.parquet'") == [(4,)]
-
-
-def test_prometheus_finds_what_a_run_has_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("opentelemetry.exporter.prometheus", reason="Ray's metrics need ray[default]")
-    monkeypatch.setenv("RAY_metrics_report_interval_ms", "500")
-    for i in range(3):
-        (tmp_path / f"{i}.txt").write_text(f"A {i}-year-old man.", encoding="utf-8")
-    (tmp_path / "empty.txt").write_text("")
-    port, seen = _free_port(), ""
-
-    def scrape(summary: Summary) -> None:
-        nonlocal seen
-        until = time.monotonic() + 40
-        while summary.done == 4 and "elmtex_tokens" not in seen and time.monotonic() < until:
-            time.sleep(0.5)
-            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-                seen = answer.read().decode()
-
-    settings = Settings(run=RunSettings(metrics_port=port))
-    summary = convert([str(tmp_path)], str(tmp_path / "out"), settings, scrape, FAKE)
-    line = r'^ray_elmtex_(\w+?)(?:_total)?\{(?:.*\b(?:status|code|method)="(\w+)")?.*\} (\S+)$'
-    figures = re.findall(line, seen, re.MULTILINE)
-    counted = {(name, label): float(figure) for name, label, figure in figures}
-    assert counted["documents", "extracted"] == 3 and counted["documents", "rejected"] == 1
-    assert counted["reasons", "empty_file"] == 1 and counted["pages", "plain"] == 3
-    assert counted["tokens", ""] == summary.tokens == 9
-
-
-def _free_port() -> int:
-    with socket.socket() as unbound:
-        unbound.bind(("127.0.0.1", 0))
-        return int(unbound.getsockname()[1])

@@ -1,5 +1,6 @@
 """What several test modules share: schemas, and a language model small enough to train in seconds."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,27 @@ from elmtex_batch.schema import Category, Schema, Title, load_schema
 # A busy machine must not fail a property.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A Ray that a test has left ends before one that wants none, or one of its own."""
+    if "ray" in sys.modules and "present_ray" not in getattr(item, "fixturenames", ()):
+        sys.modules["ray"].shutdown()
+
+
+@pytest.fixture
+def present_ray() -> Iterator[None]:
+    """A Ray that the process has already, as in a notebook; the next test that wants one gets the same."""
+    import ray
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_BACKEND_LOG_LEVEL", "fatal")
+        if not ray.is_initialized():
+            ray.init("local", num_cpus=4, include_dashboard=False, log_to_driver=False)
+        yield
+    assert ray.is_initialized()
 
 
 @pytest.fixture(scope="session")

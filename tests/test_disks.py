@@ -60,6 +60,7 @@ def published(out: Path) -> list[str]:
     return [row["doc_id"] for row in Warehouse.open(str(out)).ledger().to_pylist()]
 
 
+@pytest.mark.usefixtures("present_ray")
 def test_a_disk_that_fills_up_stops_the_run_and_the_next_one_goes_on(
     archive: Path, disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -98,6 +98,7 @@ def test_wrong_usage_has_its_exit_code(data: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "evaluation.json").exists()
 
 
+@pytest.mark.usefixtures("present_ray")
 def test_a_model_is_scored_on_scans(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The converter as it is, with Ray and Tesseract; only the language model is a stand-in."""
     monkeypatch.setattr(Model, "from_settings", lambda *_: Model("pattern", PatternReader))

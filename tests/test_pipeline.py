@@ -1,11 +1,9 @@
 """The real pipeline, on a Ray that the process has already: real Tesseract, and a fake model."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
-import ray
 
 from elmtex_batch.cli import main
 from elmtex_batch.current import CurrentView
@@ -19,17 +17,7 @@ from elmtex_batch.warehouse import Warehouse
 SAMPLES = Path(__file__).parent.parent / "sample_inputs"
 FAKE = Model("fake", PatternReader)
 
-
-@pytest.fixture(scope="module", autouse=True)
-def present_ray() -> Iterator[None]:
-    """As in a notebook that goes on with Ray after a conversion."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_BACKEND_LOG_LEVEL", "fatal")
-        ray.init("local", num_cpus=4, include_dashboard=False, log_to_driver=False)
-        yield
-        assert ray.is_initialized()
-        ray.shutdown()
+pytestmark = pytest.mark.usefixtures("present_ray")
 
 
 def run(inputs: list[Path], out: Path, model: Model | None = FAKE) -> Summary:

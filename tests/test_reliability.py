@@ -66,6 +66,7 @@ sys.exit(main(["convert", {folder!r}, "--out", {out!r}]))
 """
 
 
+@pytest.mark.usefixtures("present_ray")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_stopped_goes_on_without_loss_or_repetition(number: signal.Signals, tmp_path: Path) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"

@@ -7,7 +7,7 @@ import numpy as np
 import pytesseract
 import pytest
 from numpy.typing import NDArray
-from paper import LABORATORY, LEFT, OCR, PAGES, RIGHT, both, encode, lines, pdf, scan, table, text, write
+from paper import LABORATORY, LEFT, OCR, PAGES, RIGHT, both, encode, lines, pdf, picture, scan, table, text, write
 from PIL import Image, ImageFilter
 
 from elmtex_batch.document import Document, Method, Page
@@ -236,3 +236,23 @@ def test_a_few_words_on_noisy_paper() -> None:
     """The noise must not become ink where there is hardly any."""
     page = read_document(as_scan("Mit freundlichen Grüßen\nDr. med. Anna Beispiel", 2, 1), PAGES, OCR).pages[0]
     assert page.rotation == 0 and {"Mit", "freundlichen", "Anna", "Beispiel"} <= {word.text for word in page.words}
+
+
+def test_after_a_german_page_german_alone_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the next page is written in, and only there."""
+    asked: list[str] = []
+    german = "Der Patient wurde wegen zunehmender Atemnot und Schwellung der Beine stationär aufgenommen."
+    english = "The patient was admitted to the ward because of shortness of breath and swollen legs."
+    written = [german, german, english, english]
+    pages = [picture(scan(pdf(write(*[line[:45], line[45:]] * 3)))) for line in written]
+    real = pytesseract.image_to_data
+
+    def noted(*args: object, lang: str, **options: object) -> object:
+        asked.append(lang)
+        return real(*args, lang=lang, **options)
+
+    monkeypatch.setattr(pytesseract, "image_to_data", noted)
+    found = read_document(pdf(*pages), PAGES, OCR)
+    assert asked == ["eng+deu", "deu", "deu", "eng+deu"]
+    assert all("stationär aufgenommen." in text(page) for page in found.pages[:2])
+    assert all("swollen legs." in text(page) for page in found.pages[2:])

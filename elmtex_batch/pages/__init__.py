@@ -15,7 +15,7 @@ from elmtex_batch.document import Document
 from elmtex_batch.errors import ElmtexError
 from elmtex_batch.pages.images import open_image, page_frames, read_frame
 from elmtex_batch.pages.media import Media, detect_media
-from elmtex_batch.pages.ocr import READABLE_MEGAPIXELS, check_tesseract
+from elmtex_batch.pages.ocr import READABLE_MEGAPIXELS, check_tesseract, for_page_after
 from elmtex_batch.pages.pdf import has_graphics, open_page, open_pdf, render, user_units
 from elmtex_batch.pages.plaintext import decode_text
 from elmtex_batch.pages.problems import PageProblem
@@ -84,15 +84,21 @@ def _image_pages(data: bytes, media: Media, settings: PageSettings, ocr: OcrSett
     with open_image(data, media) as image:
         frames = page_frames(image, settings.max_pages + 1)
         _check_count(len(frames), settings)
+        page_ocr = ocr
         for number, frame in enumerate(frames, start=1):
-            yield _contained(number, partial(_image_page, image, frame, number, settings, ocr))
+            outcome = _contained(number, partial(_image_page, image, frame, number, settings, page_ocr))
+            page_ocr = for_page_after(outcome[0], ocr)
+            yield outcome
 
 
 def _pdf_pages(data: bytes, settings: PageSettings, ocr: OcrSettings) -> Iterator[Outcome]:
     with open_pdf(data) as document:
         _check_count(len(document), settings)
+        page_ocr = ocr
         for number, user_unit in enumerate(user_units(data, len(document)), start=1):
-            yield _contained(number, partial(_pdf_page, document, number, user_unit, settings, ocr))
+            outcome = _contained(number, partial(_pdf_page, document, number, user_unit, settings, page_ocr))
+            page_ocr = for_page_after(outcome[0], ocr)
+            yield outcome
 
 
 def _contained(number: int, read: Callable[[], Outcome]) -> Outcome:

@@ -17,7 +17,9 @@ import pytesseract
 from PIL import Image
 
 from elmtex_batch.boxes import as_boxes, slant
+from elmtex_batch.document import Page
 from elmtex_batch.errors import ToolMissing
+from elmtex_batch.language import GERMAN, detect_language
 from elmtex_batch.layout import Sheet, Token
 from elmtex_batch.layout.rulings import Rulings
 from elmtex_batch.pages.noise import is_writing
@@ -41,6 +43,10 @@ BLANK = 0.2
 """Square inches of writing that are taken for dust if nothing on the page is legible: a word or two."""
 LEGIBLE = 0.5
 """Confidence that one word at least must reach in a page that is not empty."""
+
+GERMAN_DATA = "deu"
+TELLING = 200
+"""Characters of a page from which its language is taken for that of the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,18 @@ def check_tesseract(settings: OcrSettings) -> None:
     if missing := sorted({*settings.languages, "osd"} - installed):
         packages = " ".join(f"tesseract-ocr-{language.replace('_', '-')}" for language in missing)
         raise ToolMissing(f"Tesseract lacks language data: {', '.join(missing)}; try: apt-get install {packages}")
+
+
+def for_page_after(page: Page, settings: OcrSettings) -> OcrSettings:
+    """Settings for the next page, which is in the same language as a rule.
+
+    After a German page they are those for German alone, where errors are the same and the time is three quarters; were
+    the next one English after all, it would be read nearly as well. Beside English, German costs next to nothing.
+    """
+    text = " ".join(word.text for word in page.words)
+    if GERMAN_DATA in settings.languages and len(text) >= TELLING and detect_language(text) == GERMAN:
+        return settings.model_copy(update={"languages": (GERMAN_DATA,)})
+    return settings
 
 
 def read_raster(raster: Raster, settings: OcrSettings) -> Reading | None:

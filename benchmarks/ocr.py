@@ -32,7 +32,7 @@ from elmtex_batch.settings import OcrSettings, PageSettings
 from elmtex_batch.text import normalise
 from elmtex_batch.training.data import read_reports
 
-LANGUAGES, DPI = "eng+deu", 300
+LANGUAGES, DPI = "deu+eng", 300
 PLAIN = "pytesseract, image_to_data"
 Way = Callable[[bytes], str]
 

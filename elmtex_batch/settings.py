@@ -47,7 +47,8 @@ class PageSettings(Section):
 class OcrSettings(Section):
     """How Tesseract reads pages that have no trustworthy text layer."""
 
-    languages: tuple[str, ...] = ("eng", "deu")
+    languages: tuple[str, ...] = ("deu", "eng")
+    """Tesseract asks the later ones where the first is unsure; English as the first takes umlauts for vowels."""
     dpi: PositiveInt = 250
     page_timeout_s: PositiveFloat = 120.0
 

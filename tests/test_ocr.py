@@ -253,6 +253,6 @@ def test_after_a_german_page_german_alone_is_looked_for(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(pytesseract, "image_to_data", noted)
     found = read_document(pdf(*pages), PAGES, OCR)
-    assert asked == ["eng+deu", "deu", "deu", "eng+deu"]
+    assert asked == ["deu+eng", "deu", "deu", "deu+eng"]
     assert all("stationär aufgenommen." in text(page) for page in found.pages[:2])
     assert all("swollen legs." in text(page) for page in found.pages[2:])

@@ -47,7 +47,9 @@ def signing_model(log: Path, nodes: int) -> Model:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     head = {
         "num_cpus": 2, "resources": {"pages": 2}, "include_dashboard": False, "env_vars": {"NODE_NAME": "head"},
-        "_system_config": {"health_check_period_ms": 500, "health_check_failure_threshold": 4},
+        "_system_config": {
+            "health_check_period_ms": 500, "health_check_failure_threshold": 4, "num_workers_soft_limit": 16,
+        },
     }  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")

@@ -30,8 +30,8 @@ _LONGEST_TEMP = 30
 _SPARE_WORKERS = 12
 """Processes beside those that hold CPUs (Ray's own actors, stages without a claim), so that Ray keeps idle ones.
 
-Without room for them it ends a worker, and with it the child that reads files, once it has idled for a second, and starts
-another for the next task: 300 small documents then took 71 s on one core, instead of 18.
+Without room for them it ends a worker, and with it the child that reads files, once it has idled for a second, and
+starts another for the next task: 300 small documents then took 71 s on one core, instead of 18.
 """
 
 

@@ -33,7 +33,8 @@ def present_ray() -> Iterator[None]:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_BACKEND_LOG_LEVEL", "fatal")
         if not ray.is_initialized():
-            ray.init("local", num_cpus=4, include_dashboard=False, log_to_driver=False)
+            keeping_idle = {"num_workers_soft_limit": 16}
+            ray.init("local", num_cpus=4, include_dashboard=False, log_to_driver=False, _system_config=keeping_idle)
         yield
     assert ray.is_initialized()
 

@@ -66,6 +66,12 @@ def test_three_columns_of_unequal_length() -> None:
     assert read(columns) == [*PROSE, "", *PROSE[:4], "", *PROSE[:5]]
 
 
+def test_a_short_column_beside_one_that_leans_towards_it_comes_last() -> None:
+    """As on a skewed scan: the lower lines of the left one reach into a stripe that is white beside the upper ones."""
+    left = typed(*PROSE) + typed(*PROSE, x=56, y=172)
+    assert read(left + typed(*PROSE[:4], x=230)) == [*PROSE, *PROSE, "", *PROSE[:4]]
+
+
 def test_text_below_two_columns_follows_them() -> None:
     below = typed("Diese Zeile geht über die ganze Breite des Blattes, unter beiden Spalten hin", y=172)
     order = read(typed(*PROSE) + typed(*PROSE, x=300) + below)

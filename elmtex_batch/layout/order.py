@@ -81,8 +81,10 @@ class _Gutter:
     right: Mask
 
     @property
-    def size(self) -> int:
-        return int(min(self.left.sum(), self.right.sum()))
+    def size(self) -> tuple[int, int]:
+        """Words on the side with fewer, and on both: beside a short column the stripe along all of the long one."""
+        left, right = int(self.left.sum()), int(self.right.sum())
+        return min(left, right), left + right
 
 
 def _find_gutter(boxes: Boxes, text_height: float) -> _Gutter | None:

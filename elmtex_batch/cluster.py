@@ -39,8 +39,8 @@ starts another for the next task: 300 small documents then took 71 s on one core
 def connected(run: RunSettings, files: Sequence[str]) -> Iterator[None]:
     """A Ray that sees the folders of `files` from all its nodes.
 
-    The one that this process is connected to already, which stays; else the cluster of `run.ray_address`; else an
-    embedded one that is gone afterwards.
+    The one that this process is connected to already, which stays as it is (`run.ray_address` and `run.metrics_port`
+    have no say in it); else the cluster of `run.ray_address`; else an embedded one that is gone afterwards.
 
     Raises:
         SettingsError: there is no such cluster, or one of its nodes cannot do the work.

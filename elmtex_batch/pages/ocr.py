@@ -17,7 +17,7 @@ import pytesseract
 from PIL import Image
 
 from elmtex_batch.boxes import as_boxes, slant
-from elmtex_batch.document import Page
+from elmtex_batch.document import Method, Page
 from elmtex_batch.errors import ToolMissing
 from elmtex_batch.language import GERMAN, detect_language
 from elmtex_batch.layout import Sheet, Token
@@ -116,11 +116,15 @@ def check_tesseract(settings: OcrSettings) -> None:
 def for_page_after(page: Page, settings: OcrSettings) -> OcrSettings:
     """Settings for the next page, which is in the same language as a rule.
 
+    Only a page that OCR has read tells its language: finding that out costs more than reading a text layer's next page.
+
     After a German page they are those for German alone, where errors are the same and the time is three quarters; were
     the next one English after all, it would be read nearly as well. Beside English, German costs next to nothing.
     """
+    if page.method is not Method.OCR or GERMAN_DATA not in settings.languages:
+        return settings
     text = " ".join(word.text for word in page.words)
-    if GERMAN_DATA in settings.languages and len(text) >= TELLING and detect_language(text) == GERMAN:
+    if len(text) >= TELLING and detect_language(text) == GERMAN:
         return settings.model_copy(update={"languages": (GERMAN_DATA,)})
     return settings
 

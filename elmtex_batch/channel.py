@@ -1,4 +1,4 @@
-"""A child process in a process group of its own, and messages to and fro.
+"""A child process, and messages to and fro.
 
 Messages are frames: a kind (1 byte), a length (8 bytes, big endian), and the content.
 """
@@ -17,6 +17,8 @@ ALIVE = b"A"
 """The kind of message by which a child only says that it goes on."""
 _HEADER = 9
 _CHUNK = 1 << 18
+_STARTS, _START_S = 3, 60
+"""What a child may take to load its modules on a busy node, and how often that is tried."""
 
 Message = tuple[bytes, bytes]
 """Kind and content."""
@@ -24,6 +26,10 @@ Message = tuple[bytes, bytes]
 
 class SilentError(Exception):
     """The child gave no sign of life for too long."""
+
+
+class NotStartedError(Exception):
+    """The child did not start, however often it was tried."""
 
 
 class GoneError(Exception):
@@ -45,17 +51,26 @@ def receive(pipe: BinaryIO) -> Message:
     return (header[:1], pipe.read(_length(header))) if len(header) == _HEADER else (b"", b"")
 
 
+def own_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """A child's pipes from and to its parent. What else reads or prints in it, libraries above all, gets nothing."""
+    questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nothing, number)
+    return questions, answers
+
+
 class Child:
     """A running command that answers on its standard output what it is asked on its standard input."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], *, own_group: bool = True) -> None:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            start_new_session=True, bufsize=0,
+            start_new_session=own_group, bufsize=0,
         )  # fmt: skip
         self._pipes = [cast("IO[bytes]", pipe) for pipe in (self._process.stdin, self._process.stdout)]
-        self.kill = weakref.finalize(self, _kill, self._process)
-        """Ends the child and everything in its process group, which may outlive it."""
+        self.kill = weakref.finalize(self, _kill, self._process, own_group)
+        """Ends the child and, where it has one of its own, everything in its process group, which may outlive it."""
         for pipe in self._pipes:
             os.set_blocking(pipe.fileno(), False)
 
@@ -96,9 +111,26 @@ class Child:
             raise GoneError(None) from None
 
 
-def _kill(process: "subprocess.Popen[bytes]") -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+def start(command: Sequence[str], kind: bytes, content: bytes = b"", *, own_group: bool = True) -> Child:
+    """A child that has answered its first message.
+
+    Raises:
+        NotStartedError: none did.
+    """
+    for _ in range(_STARTS):
+        with suppress(OSError, GoneError, SilentError):
+            child = Child(command, own_group=own_group)
+            child.ask(kind, content, _START_S)
+            return child
+    raise NotStartedError
+
+
+def _kill(process: "subprocess.Popen[bytes]", own_group: bool) -> None:
+    if own_group:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
     for pipe in (process.stdin, process.stdout):
         if pipe:
             pipe.close()

@@ -5,7 +5,7 @@ import json
 
 from elmtex_batch.settings import Settings
 
-TEXT_VERSION = 3
+TEXT_VERSION = 4
 """To be raised when pages are read, or texts normalised, differently."""
 
 

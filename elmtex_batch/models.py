@@ -31,8 +31,9 @@ def choose_compute(device: str) -> Compute:
         raise ModelError("no CUDA device is available; set model.device to cpu or auto")
     if device != "cpu" and torch.cuda.is_available():
         return Compute(torch.device("cuda"), torch.bfloat16)
-    # Without tile instructions, bf16 on a CPU is emulated and slower than fp32.
-    fast = torch.cpu.get_capabilities().get("amx_bf16", False)
+    # Without instructions for it, bf16 on a CPU is emulated and slower than fp32.
+    capabilities = torch.cpu.get_capabilities()
+    fast = capabilities.get("amx_bf16", False) or capabilities.get("avx512_bf16", False)
     return Compute(torch.device("cpu"), torch.bfloat16 if fast else torch.float32)
 
 

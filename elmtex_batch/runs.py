@@ -20,7 +20,7 @@ from elmtex_batch.summary import Summary
 from elmtex_batch.tables import Tables
 from elmtex_batch.versions import RUNS
 
-_PACKAGES = ("elmtex-batch", "ray", "pyarrow", "torch", "transformers", "peft", "pypdfium2")
+_PACKAGES = ("elmtex-batch", "ray", "pyarrow", "torch", "transformers", "peft", "pypdfium2", "tesserocr")
 """Whose versions are recorded, beside those of Python and Tesseract."""
 
 

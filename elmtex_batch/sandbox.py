@@ -10,11 +10,10 @@ import json
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import cache
 
 from elmtex_batch import records
-from elmtex_batch.channel import Child, GoneError, Message, SilentError
+from elmtex_batch.channel import Child, GoneError, Message, NotStartedError, SilentError, start
 from elmtex_batch.errors import ToolMissing
 from elmtex_batch.reasons import Code, Reason
 from elmtex_batch.records import Row
@@ -25,8 +24,6 @@ SETTINGS, FILE, DOCUMENT, DRAW, PICTURE, TOOL_MISSING = b"S", b"F", b"D", b"P", 
 CHILD = (sys.executable, "-m", "elmtex_batch.pages.child")
 _ATTEMPTS = 2
 """A child that dies may have suffered from an earlier document: the next one gets a second, fresh child."""
-_STARTS, _START_S = 3, 60
-"""Before any document: what loading its modules may take on a busy node, and how often that is tried."""
 _GRACE_S = 2
 """The child ends itself when a page takes too long; so much later it is taken for unable to."""
 
@@ -102,17 +99,12 @@ class Sandbox:
     def _running(self) -> Child:
         if self._child is None or not self._child.is_running:
             self.stop()
-            self._child = self._started()
+            try:
+                self._child = start(self._command, SETTINGS, self._settings.encode())
+            except NotStartedError:
+                # Before any document: not its fault, and no other would fare better.
+                raise ToolMissing("the process that reads files does not start; is this node out of memory?") from None
         return self._child
-
-    def _started(self) -> Child:
-        for _ in range(_STARTS):
-            with suppress(OSError, GoneError, SilentError):
-                child = Child(self._command)
-                child.ask(SETTINGS, self._settings.encode(), _START_S)
-                return child
-        # Before any document: not its fault, and no other would fare better.
-        raise ToolMissing("the process that reads files does not start; is this node out of memory?")
 
 
 def _why(gone: GoneError) -> Code:

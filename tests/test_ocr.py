@@ -1,9 +1,10 @@
 """With the real Tesseract, on scans made in the tests."""
 
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import suppress
 
 import numpy as np
+import psutil
 import pytesseract
 import pytest
 from numpy.typing import NDArray
@@ -15,7 +16,9 @@ from elmtex_batch.errors import ToolMissing
 from elmtex_batch.layout import Token
 from elmtex_batch.layout.rulings import find_rulings
 from elmtex_batch.pages import Why, check_tesseract, read_document
+from elmtex_batch.pages.engine import Engine
 from elmtex_batch.pages.noise import is_writing
+from elmtex_batch.pages.raster import Raster
 from elmtex_batch.reasons import Code, Reason
 from elmtex_batch.scanning import as_scan
 from elmtex_batch.settings import OcrSettings
@@ -183,22 +186,29 @@ def test_a_page_on_which_nothing_can_be_read_is_a_failure() -> None:
     assert document.reasons == (Reason(Code.OCR_EMPTY, 1),)
 
 
-def tesseract_processes() -> Iterator[str]:
-    for command in Path("/proc").glob("[0-9]*/comm"):
-        try:
-            if command.read_text().strip() == "tesseract":
-                yield command.parent.name
-        except OSError:
-            continue
-
-
-def test_time_running_out_is_a_reason_and_leaves_no_process(sheet: Image.Image) -> None:
-    before = set(tesseract_processes())
+def test_time_running_out_is_a_reason_and_ends_the_engine(sheet: Image.Image) -> None:
+    assert read(sheet).reasons == ()
     document = read(sheet, OcrSettings(page_timeout_s=0.05))
     assert document.reasons == (Reason(Code.OCR_TIMEOUT, 1),)
     (page,) = document.pages
     assert (page.method, page.why, page.words) == (Method.FAILED, Why.IMAGE, ())
-    assert set(tesseract_processes()) <= before
+    assert not any(b"elmtex_batch.tesseract" in command for command in commands_of_children())
+    assert read(sheet).reasons == ()
+
+
+def commands_of_children() -> Iterator[bytes]:
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            yield " ".join(child.cmdline()).encode()
+
+
+def test_what_was_read_before_changes_nothing(sheet: Image.Image) -> None:
+    """The engine stays, and forgets."""
+    other = scan(pdf(table(ruled=True)))
+    alone = text(read_page(sheet))
+    read(other, OcrSettings(languages=("deu",)))
+    read(other)
+    assert text(read_page(sheet)) == alone
 
 
 def test_tesseract_failing_is_a_reason(sheet: Image.Image) -> None:
@@ -240,19 +250,19 @@ def test_a_few_words_on_noisy_paper() -> None:
 
 def test_after_a_german_page_german_alone_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the next page is written in, and only there."""
-    asked: list[str] = []
+    asked: list[tuple[str, ...]] = []
     german = "Der Patient wurde wegen zunehmender Atemnot und Schwellung der Beine stationär aufgenommen."
     english = "The patient was admitted to the ward because of shortness of breath and swollen legs."
     written = [german, german, english, english]
     pages = [picture(scan(pdf(write(*[line[:45], line[45:]] * 3)))) for line in written]
-    real = pytesseract.image_to_data
+    real = Engine.read
 
-    def noted(*args: object, lang: str, **options: object) -> object:
-        asked.append(lang)
-        return real(*args, lang=lang, **options)
+    def noted(engine: Engine, raster: Raster, languages: tuple[str, ...], seconds: float) -> str:
+        asked.append(languages)
+        return real(engine, raster, languages, seconds)
 
-    monkeypatch.setattr(pytesseract, "image_to_data", noted)
+    monkeypatch.setattr(Engine, "read", noted)
     found = read_document(pdf(*pages), PAGES, OCR)
-    assert asked == ["deu+eng", "deu", "deu", "deu+eng"]
+    assert asked == [("deu", "eng"), ("deu",), ("deu",), ("deu", "eng")]
     assert all("stationär aufgenommen." in text(page) for page in found.pages[:2])
     assert all("swollen legs." in text(page) for page in found.pages[2:])

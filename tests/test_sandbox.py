@@ -1,7 +1,6 @@
 """Whatever happens while a file is read happens to a child process, and becomes a reason."""
 
 import os
-import stat
 import subprocess
 import sys
 import time
@@ -79,11 +78,13 @@ def test_what_a_library_prints_goes_nowhere(sandbox: Sandbox, capfd: pytest.Capt
 def test_a_hanging_tesseract_costs_its_time_and_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A Tesseract that starts a child, as wrappers and container shims do, and never ends."""
-    program = tmp_path / "tesseract"
-    program.write_text('#!/bin/sh\n[ "$1" = --version ] && echo tesseract 5.3.0 && exit\nsleep 1000 & sleep 1000\n')
-    program.chmod(program.stat().st_mode | stat.S_IEXEC)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    """An engine that starts a child, and never ends."""
+    (tmp_path / "tesserocr.py").write_text(
+        "import subprocess, time\n"
+        "class PSM: AUTO = 3\n"
+        "def PyTessBaseAPI(**_): subprocess.Popen(['sleep', '1000']); time.sleep(1000)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     image = Image.new("L", (1240, 1754), 255)
     ImageDraw.Draw(image).text((100, 200), "Diagnosis: gout " * 3, font=ImageFont.load_default(40))
     path = tmp_path / "scan.png"

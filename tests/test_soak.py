@@ -3,7 +3,6 @@
 import os
 import random
 import signal
-import stat
 import subprocess
 import sys
 import time
@@ -92,10 +91,8 @@ def test_every_hostile_file_is_one_row(tmp_path: Path) -> None:
 @pytest.fixture
 def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """With a Tesseract that only fails, at once: what is attacked is all before it."""
-    program = tmp_path / "tesseract"
-    program.write_text('#!/bin/sh\n[ "$1" = --version ] && echo tesseract 5.3.0 && exit\nexit 1\n')
-    program.chmod(program.stat().st_mode | stat.S_IEXEC)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    (tmp_path / "tesserocr.py").write_text("class PSM: AUTO = 3\ndef PyTessBaseAPI(**_): raise RuntimeError\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     sandbox = Sandbox(CHILD, PageSettings(page_timeout_s=20, max_megapixels=20), OcrSettings(page_timeout_s=5))
     yield sandbox
     sandbox.stop()

@@ -13,10 +13,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import BinaryIO
 
 from elmtex_batch import records
-from elmtex_batch.channel import ALIVE, frame, receive
+from elmtex_batch.channel import ALIVE, frame, own_pipes, receive
 from elmtex_batch.document import Document
 from elmtex_batch.errors import ToolMissing
 from elmtex_batch.pages import read_document
@@ -35,7 +34,7 @@ Draw = Callable[[bytes, int, int, float, PageSettings], bytes]
 def serve(read: Read, draw: Draw) -> None:
     """Answers until the parent closes the pipe."""
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    questions, answers = _pipes()
+    questions, answers = own_pipes()
     _, content = receive(questions)
     settings = json.loads(content)
     pages, ocr = PageSettings(**settings["pages"]), OcrSettings(**settings["ocr"])
@@ -91,15 +90,6 @@ def _encode(document: Document) -> bytes:
         "reasons": records.encode_reasons(document.reasons),
     }
     return json.dumps(row).encode()
-
-
-def _pipes() -> tuple[BinaryIO, BinaryIO]:
-    """The pipes to the parent. Whatever else reads or prints in this process, libraries above all, gets nothing."""
-    questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1, 2):
-        os.dup2(nothing, number)
-    return questions, answers
 
 
 def _end_with(parent: int) -> None:

@@ -6,11 +6,10 @@ anywhere on the page; the order in which it reports words is not used (see `layo
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import pytesseract
@@ -22,6 +21,7 @@ from elmtex_batch.errors import ToolMissing
 from elmtex_batch.language import GERMAN, detect_language
 from elmtex_batch.layout import Sheet, Token
 from elmtex_batch.layout.rulings import Rulings
+from elmtex_batch.pages.engine import engine
 from elmtex_batch.pages.noise import is_writing
 from elmtex_batch.pages.problems import PageProblem
 from elmtex_batch.pages.raster import Raster, cleaned
@@ -44,6 +44,8 @@ BLANK = 0.2
 LEGIBLE = 0.5
 """Confidence that one word at least must reach in a page that is not empty."""
 
+WORD = "5"
+"""The level of words in Tesseract's table."""
 GERMAN_DATA = "deu"
 TELLING = 200
 """Characters of a page from which its language is taken for that of the next."""
@@ -180,13 +182,20 @@ def _rotations(raster: Raster, sideways: bool, deadline: Deadline) -> Iterator[i
 
 def _orientation(raster: Raster, deadline: Deadline) -> int | None:
     """The clockwise turn that makes the page upright, as Tesseract sees it; None if there is too little text."""
-    small = raster.scaled(OSD_DPI)
+    os.environ["OMP_THREAD_LIMIT"] = "1"  # its threads make many pages at once much slower
+    image = Image.fromarray(raster.scaled(OSD_DPI).pixels)
+    image.format = "PPM"  # what pytesseract writes the page as; its default, PNG, is slow to pack
+    dictionary = pytesseract.Output.DICT
     try:
-        found = _call(pytesseract.image_to_osd, small, deadline, config=f"--dpi {OSD_DPI}")
-    except PageProblem as error:
-        if error.code is Code.OCR_TIMEOUT:
-            raise
+        found = pytesseract.image_to_osd(
+            image, config=f"--dpi {OSD_DPI}", timeout=deadline.remaining(), output_type=dictionary
+        )
+    except pytesseract.TesseractNotFoundError:
+        raise ToolMissing("Tesseract is not installed; try: apt-get install tesseract-ocr") from None
+    except pytesseract.TesseractError:
         return None
+    except RuntimeError:  # pytesseract says so, and has killed the process
+        raise PageProblem(Code.OCR_TIMEOUT) from None
     rotation: int = found["rotate"]
     return rotation
 
@@ -196,38 +205,19 @@ def _read_turned(raster: Raster, rotation: int, skew: float, settings: OcrSettin
     turned = raster.turned(rotation)
     skew = skew if abs(skew) >= MIN_SKEW else 0.0
     straight = turned.rotated(-skew) if skew else turned
-    language, page_layout = "+".join(settings.languages), f"--psm 3 --dpi {round(straight.dpi)}"
-    data = _call(pytesseract.image_to_data, straight, deadline, lang=language, config=page_layout)
+    table = engine().read(straight, settings.languages, deadline.remaining())
     rulings = Sketch.of(straight).rulings
-    found = [token for token in _tokens(data, straight.dpi) if is_writing(token, rulings, straight.size)]
+    found = [token for token in _tokens(table, straight.dpi) if is_writing(token, rulings, straight.size)]
     return Reading(rotation, Sheet(*straight.size, _slanted(found, skew, straight.size)), rulings)
 
 
-def _call(
-    function: Callable[..., dict[str, Any]], raster: Raster, deadline: Deadline, **options: str
-) -> dict[str, Any]:
-    """Run Tesseract in a process of its own, which dies at the deadline."""
-    # Tesseract's own threads make one page little faster and many pages at once much slower.
-    os.environ["OMP_THREAD_LIMIT"] = "1"
-    image = Image.fromarray(raster.pixels)
-    image.format = "PPM"  # what pytesseract writes the page as; its default, PNG, is slow to pack
-    try:
-        return function(image, timeout=deadline.remaining(), output_type=pytesseract.Output.DICT, **options)
-    except pytesseract.TesseractNotFoundError:
-        raise ToolMissing("Tesseract is not installed; try: apt-get install tesseract-ocr") from None
-    except pytesseract.TesseractError:
-        raise PageProblem(Code.OCR_FAILED) from None
-    except RuntimeError:  # pytesseract says so, and has killed the process
-        raise PageProblem(Code.OCR_TIMEOUT) from None
-
-
-def _tokens(data: dict[str, Any], dpi: float) -> Iterator[Token]:
-    """Tesseract's words, with boxes in points on the straight page."""
-    columns = (data[name] for name in ("text", "conf", "left", "top", "width", "height"))
-    for text, confidence, left, top, width, height in zip(*columns, strict=True):
-        if word := text.strip():
-            x0, y0, x1, y1 = (side * 72 / dpi for side in (left, top, left + width, top + height))
-            yield Token(word, (x0, y0, x1, y1), confidence=float(confidence) / 100)
+def _tokens(table: str, dpi: float) -> Iterator[Token]:
+    """The words of Tesseract's table, with boxes in points on the straight page."""
+    for line in table.splitlines():
+        level, _, _, _, _, _, left, top, width, height, confidence, text = line.split("\t")
+        if level == WORD and (word := text.strip()):
+            x0, y0, wide, high = (int(side) * 72 / dpi for side in (left, top, width, height))
+            yield Token(word, (x0, y0, x0 + wide, y0 + high), confidence=float(confidence) / 100)
 
 
 def _slanted(tokens: Sequence[Token], skew: float, size: tuple[float, float]) -> tuple[Token, ...]:

@@ -1,6 +1,7 @@
 """Words to lines: which boxes of straight text stand on one line."""
 
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,9 @@ class _Line:
         self.members.append(index)
 
 
+_MIDDLE = attrgetter("middle")
+
+
 def lines_of(boxes: Boxes) -> list[list[int]]:
     """Row numbers of `boxes` grouped into lines, top to bottom, each line from left to right."""
     if not len(boxes):
@@ -52,7 +56,8 @@ def _regular_lines(boxes: Boxes, indices: NDArray[np.intp]) -> list[_Line]:
     middles, tall = centres(boxes)[:, 1], heights(boxes)
     for i in sorted(indices.tolist(), key=lambda i: middles[i]):
         middle, height = float(middles[i]), float(tall[i])
-        home = min(lines[-NEIGHBOURS:], key=lambda line: abs(line.middle - middle), default=None)
+        # Words come from top to bottom, so no line has its middle below theirs: the lowest is the nearest.
+        home = max(lines[-NEIGHBOURS:], key=_MIDDLE, default=None)
         if home is None or abs(home.middle - middle) >= 0.5 * min(home.height, height):
             home = _Line(middle, height)
             lines.append(home)

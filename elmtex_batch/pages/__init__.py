@@ -16,7 +16,7 @@ from elmtex_batch.errors import ElmtexError
 from elmtex_batch.pages.images import open_image, page_frames, read_frame
 from elmtex_batch.pages.media import Media, detect_media
 from elmtex_batch.pages.ocr import READABLE_MEGAPIXELS, check_tesseract, for_page_after
-from elmtex_batch.pages.pdf import has_graphics, open_page, open_pdf, render, user_units
+from elmtex_batch.pages.pdf import has_graphics, open_page, open_pdf, page_objects, render, user_units
 from elmtex_batch.pages.plaintext import decode_text
 from elmtex_batch.pages.problems import PageProblem
 from elmtex_batch.pages.scans import Outcome, by_both, by_layer, by_ocr, unread
@@ -121,12 +121,13 @@ def _image_page(image: Image, frame: int, number: int, settings: PageSettings, o
 
 def _pdf_page(document: PdfDocument, number: int, unit: float, settings: PageSettings, ocr: OcrSettings) -> Outcome:
     with open_page(document, number - 1) as page:
-        layer = read_text_layer(page, unit)
+        objects = page_objects(page)
+        layer = read_text_layer(page, objects, unit)
         raster = partial(render, page, unit, min(settings.max_megapixels, READABLE_MEGAPIXELS))
         why = judge(layer)
         if why not in TRUSTED:
             return by_ocr(number, raster(ocr.dpi), why, ocr)
-        if not has_graphics(page):
+        if not has_graphics(objects):
             return by_layer(number, layer.sheet, why, None), None
         sketch = Sketch.of(raster(SKETCH_DPI))
         found = by_layer(number, layer.sheet, why, sketch.turned(-layer.sheet.direction).rulings)

@@ -3,7 +3,7 @@
 import ctypes
 import io
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from itertools import repeat
 from typing import Any
@@ -62,9 +62,13 @@ def open_page(document: pdfium.PdfDocument, index: int) -> Iterator[pdfium.PdfPa
         raise PageProblem(Code.PAGE_DAMAGED) from None
 
 
-def has_graphics(page: pdfium.PdfPage) -> bool:
+Objects = Sequence[tuple[int, Any]]
+"""Kind (`FPDF_PAGEOBJ_*`) and handle of what is on a page."""
+
+
+def has_graphics(objects: Objects) -> bool:
     """Whether more is on a page than text and parallel ruling lines, which hide nothing and make no table."""
-    others = [(kind, item) for kind, item in page_objects(page, depth=1) if kind != pdfium_c.FPDF_PAGEOBJ_TEXT]
+    others = [(kind, item) for kind, item in objects if kind != pdfium_c.FPDF_PAGEOBJ_TEXT]
     if any(kind != pdfium_c.FPDF_PAGEOBJ_PATH for kind, _ in others):
         return True
     sizes = [_size(item) for _, item in others]
@@ -80,18 +84,18 @@ def _size(item: Any) -> tuple[float, float]:
     return right.value - left.value, top.value - bottom.value
 
 
-def page_objects(page: pdfium.PdfPage, depth: int = 15) -> Iterator[tuple[int, Any]]:
-    """Kind (`FPDF_PAGEOBJ_*`) and handle of everything on a page and in its forms, `depth` levels deep."""
-    yield from _objects(pdfium_c.FPDFPage_CountObjects, pdfium_c.FPDFPage_GetObject, page.raw, depth)
+def page_objects(page: pdfium.PdfPage, depth: int = 15) -> Objects:
+    """Everything on a page and in its forms, which are there themselves too, `depth` levels deep."""
+    return _objects(pdfium_c.FPDFPage_CountObjects, pdfium_c.FPDFPage_GetObject, page.raw, depth)
 
 
-def _objects(count: Callable[..., int], get: Callable[..., Any], parent: Any, depth: int) -> Iterator[tuple[int, Any]]:
+def _objects(count: Callable[..., int], get: Callable[..., Any], parent: Any, depth: int) -> list[tuple[int, Any]]:
     # pypdfium2's own objects cost more than what is asked of them here: a page may have a text object for each letter.
     items = list(map(get, repeat(parent), range(count(parent))))
-    for kind, item in zip(map(pdfium_c.FPDFPageObj_GetType, items), items, strict=True):
-        yield kind, item
-        if kind == pdfium_c.FPDF_PAGEOBJ_FORM and depth > 1:
-            yield from _objects(pdfium_c.FPDFFormObj_CountObjects, pdfium_c.FPDFFormObj_GetObject, item, depth - 1)
+    objects = list(zip(map(pdfium_c.FPDFPageObj_GetType, items), items, strict=True))
+    forms = [item for kind, item in objects if kind == pdfium_c.FPDF_PAGEOBJ_FORM] if depth > 1 else []
+    inner = (_objects(pdfium_c.FPDFFormObj_CountObjects, pdfium_c.FPDFFormObj_GetObject, f, depth - 1) for f in forms)
+    return sum(inner, objects)
 
 
 def render(page: pdfium.PdfPage, user_unit: float, max_megapixels: float, dpi: float) -> Raster:

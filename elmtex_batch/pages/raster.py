@@ -42,7 +42,8 @@ class Raster:
 
     def rotated(self, degrees: float) -> "Raster":
         """The page turned clockwise about its middle by a small angle; its size stays, what it uncovers is white."""
-        turned = Image.fromarray(self.pixels).rotate(-degrees, resample=Image.Resampling.BICUBIC, fillcolor=255)
+        # Bicubic takes twice as long and sharpens noise: with it Tesseract misreads more on everyday scans and faxes.
+        turned = Image.fromarray(self.pixels).rotate(-degrees, resample=Image.Resampling.BILINEAR, fillcolor=255)
         return Raster(np.asarray(turned), self.dpi)
 
     def scaled(self, dpi: float) -> "Raster":

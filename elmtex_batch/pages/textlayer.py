@@ -5,7 +5,7 @@ are joined to words in that order, so that overlapping text does not mix; readin
 """
 
 import ctypes
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from elmtex_batch.boxes import Boxes, heights, straighten
 from elmtex_batch.document import Box
 from elmtex_batch.layout import Sheet, Token
-from elmtex_batch.pages.pdf import page_objects
+from elmtex_batch.pages.pdf import Objects
 
 WORD_GAP = 0.5
 """Gap in character heights from which two characters belong to different words, even without a space between them."""
@@ -44,10 +44,10 @@ class TextLayer:
     unmapped: float
 
 
-def read_text_layer(page: pdfium.PdfPage, user_unit: float = 1.0) -> TextLayer:
+def read_text_layer(page: pdfium.PdfPage, objects: Objects, user_unit: float = 1.0) -> TextLayer:
     """The tokens of a page as a viewer shows it: rotated, cropped, in points. Text outside of the page is left out.
 
-    `user_unit` is the length in points of the page's unit.
+    `objects` are those of the page; `user_unit` is the length in points of the page's unit.
 
     Raises:
         pypdfium2.PdfiumError: the page cannot be read.
@@ -55,14 +55,14 @@ def read_text_layer(page: pdfium.PdfPage, user_unit: float = 1.0) -> TextLayer:
     text_page = page.get_textpage()
     try:
         chars = _chars(text_page)
-        angles = _angles(text_page) + page.get_rotation()
+        angles = _angles(text_page, chars) + page.get_rotation()
         boxes = _as_viewed(page, _boxes(text_page)) * user_unit
         unmapped = _of_each(text_page, pdfium_c.FPDFText_HasUnicodeMapError, range(0, len(chars), SAMPLED))
     finally:
         text_page.close()
     width, height = (side * user_unit for side in page.get_size())
     tokens = (token for token in _tokens(chars, boxes, angles) if _on_page(token.box, width, height))
-    return TextLayer(Sheet(width, height, tuple(tokens)), _hidden_share(page), sum(unmapped) / max(len(unmapped), 1))
+    return TextLayer(Sheet(width, height, tuple(tokens)), _hidden_share(objects), sum(unmapped) / max(len(unmapped), 1))
 
 
 def _of_each(text_page: pdfium.PdfTextPage, function: Callable[..., T], *arguments: Iterable[Any]) -> list[T]:
@@ -92,9 +92,14 @@ def _boxes(text_page: pdfium.PdfTextPage) -> Boxes:
     return np.stack((left, bottom, right, top), axis=1).astype(np.float64)
 
 
-def _angles(text_page: pdfium.PdfTextPage) -> Angles:
+def _angles(text_page: pdfium.PdfTextPage, chars: Sequence[str]) -> Angles:
     """Degrees clockwise, to a tenth: text on a curve would else have as many directions as characters."""
-    radians = _of_each(text_page, pdfium_c.FPDFText_GetCharAngle, range(text_page.count_chars()))
+    starts = [index for index, before in enumerate([" ", *chars[:-1]]) if before.isspace()]
+    radians = _of_each(text_page, pdfium_c.FPDFText_GetCharAngle, starts)
+    if len(set(radians)) == 1:  # where all words begin in one direction they go on in it: not all need be asked
+        radians = radians[:1] * len(chars)
+    else:
+        radians = _of_each(text_page, pdfium_c.FPDFText_GetCharAngle, range(len(chars)))
     return np.degrees(np.array(radians, dtype=np.float64)).round(1)
 
 
@@ -116,9 +121,9 @@ def _on_device(page: pdfium.PdfPage, x: float, y: float) -> NDArray[np.float64]:
     return np.array((across.value / scale, down.value / scale))
 
 
-def _hidden_share(page: pdfium.PdfPage) -> float:
-    texts = (item for kind, item in page_objects(page) if kind == pdfium_c.FPDF_PAGEOBJ_TEXT)
-    modes = [pdfium_c.FPDFTextObj_GetTextRenderMode(text) for text in texts]
+def _hidden_share(objects: Objects) -> float:
+    texts = [item for kind, item in objects if kind == pdfium_c.FPDF_PAGEOBJ_TEXT]
+    modes = list(map(pdfium_c.FPDFTextObj_GetTextRenderMode, texts))
     return modes.count(pdfium_c.FPDF_TEXTRENDERMODE_INVISIBLE) / max(len(modes), 1)
 
 
@@ -135,7 +140,7 @@ def _tokens(chars: list[str], boxes: Boxes, angles: Angles) -> Iterator[Token]:
     starts = np.flatnonzero(np.concatenate(([True], parted)))
     ends = [*starts[1:].tolist(), len(chars)]
     corners = np.minimum.reduceat(boxes[:, :2], starts), np.maximum.reduceat(boxes[:, 2:], starts)
-    outlines = np.concatenate(corners, axis=1).tolist()
+    outlines = np.concatenate(corners, axis=1).round(3).tolist()  # shorter to write, to read, and to store
     for start, end, box in zip(starts.tolist(), ends, outlines, strict=True):
         if not space[start]:
             yield Token(_joined(chars[start:end]), tuple(box), float(angles[start]) % 360)

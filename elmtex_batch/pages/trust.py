@@ -42,25 +42,24 @@ def judge(layer: TextLayer) -> Why:
     words = [token.text for token in layer.sheet.tokens]
     if not words:
         return Why.NO_TEXT_LAYER
-    if _share(words, CID.search) > FEW:
+    odd = [word for word in words if not (word.isascii() and word.isprintable())]
+
+    def share(of: Sequence[str], is_bad: Callable[[str], object]) -> float:
+        return sum(map(bool, map(is_bad, of))) / len(words)
+
+    if share(words, CID.search) > FEW:
         return Why.CID_GARBAGE
-    if layer.unmapped > 0.1 or _share(words, _is_damaged) > FEW or _share(words, _is_private) > MANY_SYMBOLS:
+    if layer.unmapped > 0.1 or share(odd, _is_damaged) > FEW or share(odd, _is_private) > MANY_SYMBOLS:
         return Why.UNMAPPED_GLYPHS
-    if _share(words, MOJIBAKE.search) > FEW / 2:
+    if share(odd, MOJIBAKE.search) > FEW / 2:
         return Why.MOJIBAKE
     if _symbols(words) > MANY_SYMBOLS or not _has_plausible_pairs(words):
         return Why.IMPLAUSIBLE_LETTERS
     return Why.HIDDEN_LAYER_TRUSTED if layer.hidden > 0.5 else Why.TEXT_LAYER_TRUSTED
 
 
-def _share(words: Sequence[str], is_bad: Callable[[str], object]) -> float:
-    return sum(bool(is_bad(word)) for word in words) / len(words)
-
-
 def _is_damaged(word: str) -> bool:
     """Whether characters are missing. Private use characters around a word are bullets and the like, and do no harm."""
-    if word.isascii() and word.isprintable():
-        return False
     first, last = 0, len(word)
     while first < last and _is_private(word[first]):
         first += 1

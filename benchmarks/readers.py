@@ -10,8 +10,8 @@ batch size of transformers `generate` is the one that begins the answers fastest
 
 `OMP_NUM_THREADS` sets the threads of each; without it, all cores. OpenVINO GenAI needs other versions of packages
 (`pip install openvino-genai optimum-intel 'transformers<5.1'`), so it runs with a Python of its own; so does
-llama.cpp (`pip install llama-cpp-python`, which compiles it). What is in `--out` already is not measured again: a command
-that was stopped goes on where it was.
+llama.cpp (`pip install llama-cpp-python`, which compiles it). What is in `--out` already is not measured again: a
+command that was stopped goes on where it was.
 """
 
 import argparse

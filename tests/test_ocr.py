@@ -1,6 +1,5 @@
 """With the real Tesseract, on scans made in the tests."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 
 import numpy as np
@@ -192,14 +191,27 @@ def test_time_running_out_is_a_reason_and_ends_the_engine(sheet: Image.Image) ->
     assert document.reasons == (Reason(Code.OCR_TIMEOUT, 1),)
     (page,) = document.pages
     assert (page.method, page.why, page.words) == (Method.FAILED, Why.IMAGE, ())
-    assert not any(b"elmtex_batch.tesseract" in command for command in commands_of_children())
+    assert engines() == []
     assert read(sheet).reasons == ()
 
 
-def commands_of_children() -> Iterator[bytes]:
-    for child in psutil.Process().children(recursive=True):
+def test_an_engine_that_died_is_started_again(sheet: Image.Image) -> None:
+    assert read(sheet).reasons == ()
+    (old,) = engines()
+    old.kill()
+    old.wait()
+    assert read(sheet).reasons == ()
+    assert engines() != [old]
+
+
+def engines() -> list[psutil.Process]:
+    """Those of this process that live."""
+    found = []
+    for child in psutil.Process().children():
         with suppress(psutil.Error):
-            yield " ".join(child.cmdline()).encode()
+            if "elmtex_batch.tesseract" in child.cmdline():
+                found.append(child)
+    return found
 
 
 def test_what_was_read_before_changes_nothing(sheet: Image.Image) -> None:

@@ -41,8 +41,9 @@ CERTAIN = 0.65
 """Confidence from which a page is the right way up; upside down it is 0.3, while bad scans reach 0.6."""
 BLANK = 0.2
 """Square inches of writing that are taken for dust if nothing on the page is legible: a word or two."""
-LEGIBLE = 0.5
-"""Confidence that one word at least must reach in a page that is not empty."""
+LEGIBLE, LETTERS = 0.6, 2
+"""Confidence, and letters and digits, that one word at least must have in a page that is not empty: 2 of 30 scribbles
+have one, and 7 a letter at 0.5."""
 
 WORD = "5"
 """The level of words in Tesseract's table."""
@@ -95,7 +96,8 @@ class Reading:
 
     def is_legible(self) -> bool:
         return any(
-            (token.confidence or 0) >= LEGIBLE and any(map(str.isalnum, token.text)) for token in self.sheet.tokens
+            (token.confidence or 0) >= LEGIBLE and sum(map(str.isalnum, token.text)) >= LETTERS
+            for token in self.sheet.tokens
         )
 
 

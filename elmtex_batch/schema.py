@@ -57,6 +57,11 @@ class Category(BaseModel):
         """How many values a document may have."""
         return 1 if self.cardinality == "one" else self.max_values
 
+    @property
+    def is_typed_fact(self) -> bool:
+        """Whether it holds one value of a type that wording tells, such as the patient's age."""
+        return self.cardinality == "one" and self.type != "text"
+
 
 class Value(BaseModel):
     """A verbatim piece of the document's text with its evidence.

@@ -1,7 +1,7 @@
 """The tagger: reads a report once and gives every token a tag (token classification on the LoRA-tuned model)."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,9 +15,11 @@ from elmtex_batch import adapters, chunks, models, tags
 from elmtex_batch.choice import choose_model
 from elmtex_batch.errors import ModelError
 from elmtex_batch.fusion import fuse_layers
+from elmtex_batch.language import detect_language
 from elmtex_batch.reader import Answer
-from elmtex_batch.schema import Schema
+from elmtex_batch.schema import Category, Schema
 from elmtex_batch.settings import ModelSettings
+from elmtex_batch.typed import is_readable
 
 _COMPILE_AFTER = 80_000
 """Tokens read until compiling pays: as long as it takes, it saves on as many."""
@@ -172,12 +174,43 @@ class Tagger:
     def _answers(
         self, texts: Sequence[str], windows: Sequence[tuple[int, Window]], scores: Sequence[tags.Floats], bias: float
     ) -> list[Answer]:
-        found: list[list[Answer]] = [[] for _ in texts]
+        read: list[list[tuple[Window, tags.Floats]]] = [[] for _ in texts]
         for (i, window), score in zip(windows, scores, strict=True):
-            spans = tags.decode(score, texts[i], window.offsets, self._schema, bias)
-            found[i].append(Answer(tuple(spans), tokens=len(window.ids)))
-        single = frozenset(c.key for c in self._schema.category if c.cardinality == "one")
-        return [chunks.merge(answers, text, single) for answers, text in zip(found, texts, strict=True)]
+            read[i].append((window, score))
+        return [self._answer(text, parts, bias) for text, parts in zip(texts, read, strict=True)]
+
+    def _answer(self, text: str, parts: Sequence[tuple[Window, tags.Floats]], bias: float) -> Answer:
+        answers = [
+            Answer(tuple(tags.decode(score, text, window.offsets, self._schema, bias)), tokens=len(window.ids))
+            for window, score in parts
+        ]
+        single = frozenset(category.key for category in self._schema.category if category.cardinality == "one")
+        answer = chunks.merge(answers, text, single)
+        for category in self._schema.category:
+            if category.is_typed_fact and all(span.category != category.key for span in answer.spans):
+                answer = self._completed(answer, category, text, parts)
+        return answer
+
+    def _completed(
+        self, answer: Answer, category: Category, text: str, parts: Sequence[tuple[Window, tags.Floats]]
+    ) -> Answer:
+        """The answer with the likeliest value of a category of which it has none, and nearly every report has one.
+
+        Its type tells what can be one and what cannot; so do the other values, which it may not overlap. Its low score
+        says how it came about.
+        """
+        language = detect_language(text)
+        likely = [
+            span
+            for window, score in parts
+            for span in tags.candidates(score, text, window.offsets, self._schema, category)
+            if is_readable(category.type, text[span.start : span.end], language)
+            and all(span.end <= other.start or other.end <= span.start for other in answer.spans)
+        ]
+        if not likely:
+            return answer
+        spans = [*answer.spans, max(likely, key=lambda span: span.score)]
+        return replace(answer, spans=tuple(sorted(spans, key=lambda span: span.start)))
 
 
 def load_head(head: nn.Linear, folder: Path) -> None:

@@ -48,6 +48,17 @@ _GENDERS: tuple[tuple[Gender, re.Pattern[str]], ...] = (
 )
 
 
+def is_readable(kind: str, value: str, language: str) -> bool:
+    """Whether a value can be read as one of this type; a text always can."""
+    match kind:
+        case "age":
+            return age_in_years(value) is not None
+        case "gender":
+            return gender_code(value, language) is not None
+        case _:
+            return True
+
+
 def age_in_years(value: str) -> float | None:
     """The age in years that a value states ("3 months" is 0.25), or None, as for a mere date of birth.
 

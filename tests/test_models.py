@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -44,6 +45,48 @@ def test_a_tagger_that_has_read_enough_compiles_its_layers_and_reads_the_same(ti
         ]
         assert [s.score for s in answer.spans] == pytest.approx([s.score for s in expected.spans], rel=1e-3)
         assert expected.spans
+
+
+class Scripted(torch.nn.Module):
+    """Finds words of one text as likely as told: {word: (category, logit)}, where outside has a logit of 0."""
+
+    def __init__(self, tokens: Tokens, text: str, schema: Schema, words: dict[str, tuple[str, float]]) -> None:
+        super().__init__()
+        self.device_of = torch.nn.Parameter(torch.zeros(1))
+        (window,) = tokens.windows(text)
+        self.logits = torch.full((1, len(window.ids), len(schema.tags)), -20.0)
+        self.logits[..., 0] = 0.0
+        for word, (category, logit) in words.items():
+            begin = text.index(word)
+            touched = [i for i, (a, b) in enumerate(window.offsets) if a < begin + len(word) and b > begin]
+            for position, i in enumerate(touched):
+                tag = schema.tags.index(f"{'I' if position else 'B'}-{category}")
+                self.logits[0, len(tokens.prefix) + i, tag] = logit
+
+    def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        return self.logits
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ({"2019": ("age", -1.0), "54": ("age", -3.0)}, {"age": "54"}),  # a year is no age, however likely
+        ({"54": ("age", -12.0)}, {}),
+        ({"She": ("gender", -4.0), "woman": ("gender", 3.0)}, {"gender": "woman"}),
+        ({"She": ("gender", -4.0)}, {"gender": "She"}),
+        ({"woman": ("gender", -2.0), "old woman": ("diagnosis", 4.0)}, {"diagnosis": "old woman"}),
+        ({"gout": ("diagnosis", -2.0)}, {}),
+    ],
+)
+def test_a_missing_age_or_gender_is_the_likeliest_that_can_be_one(
+    words: dict[str, tuple[str, float]], found: dict[str, str], tiny_base: str, schema: Schema
+) -> None:
+    text = "In 2019 a 54 years old woman had gout. She recovered."
+    tokens = Tokens(load_tokenizer(tiny_base), 64)
+    model: Any = Scripted(tokens, text, schema, words)
+    (answer,) = Tagger(model, tokens, schema, "scripted", 256).read([text])
+    assert {span.category: text[span.start : span.end] for span in answer.spans} == found
+    assert all(span.score < 0.5 for span in answer.spans if words[text[span.start : span.end]][1] < 0)
 
 
 @pytest.mark.parametrize("kind", ["llama", "gemma"])

@@ -75,14 +75,15 @@ def test_what_a_library_prints_goes_nowhere(sandbox: Sandbox, capfd: pytest.Capt
     assert "45" not in "".join(capfd.readouterr())
 
 
-def test_a_hanging_tesseract_costs_its_time_and_leaves_nothing_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [("subprocess.Popen(['sleep', '1000']); time.sleep(1000)", "ocr_timeout"), ("os.abort()", "ocr_failed")],
+)
+def test_an_engine_that_fails_costs_the_page_and_leaves_nothing_behind(
+    fault: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An engine that starts a child, and never ends."""
     (tmp_path / "tesserocr.py").write_text(
-        "import subprocess, time\n"
-        "class PSM: AUTO = 3\n"
-        "def PyTessBaseAPI(**_): subprocess.Popen(['sleep', '1000']); time.sleep(1000)\n"
+        f"import os, subprocess, time\nclass PSM: AUTO = 3\ndef PyTessBaseAPI(**_): {fault}\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     image = Image.new("L", (1240, 1754), 255)
@@ -93,8 +94,10 @@ def test_a_hanging_tesseract_costs_its_time_and_leaves_nothing_behind(
     sandbox = Sandbox(COMMAND, PageSettings(), OcrSettings(page_timeout_s=2))
     sandbox.read(GOOD)
     begun = time.monotonic()
-    assert codes(sandbox.read(path.read_bytes())) == ["ocr_timeout"]
+    assert codes(sandbox.read(path.read_bytes())) == [code]
     assert time.monotonic() - begun < 2 + 5
+    assert codes(sandbox.read(GOOD)) == []
+    sandbox.stop()
     assert own_children() <= before
 
 

@@ -215,8 +215,8 @@ def _read_turned(raster: Raster, rotation: int, skew: float, settings: OcrSettin
 
 def _tokens(table: str, dpi: float) -> Iterator[Token]:
     """The words of Tesseract's table, with boxes in points on the straight page."""
-    for line in table.splitlines():
-        level, _, _, _, _, _, left, top, width, height, confidence, text = line.split("\t")
+    for line in filter(None, table.split("\n")):  # not at whatever else Unicode takes for a line end
+        level, _, _, _, _, _, left, top, width, height, confidence, text = line.split("\t", 11)
         if level == WORD and (word := text.strip()):
             x0, y0, wide, high = (int(side) * 72 / dpi for side in (left, top, width, height))
             yield Token(word, (x0, y0, x0 + wide, y0 + high), confidence=float(confidence) / 100)

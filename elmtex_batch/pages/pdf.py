@@ -20,6 +20,8 @@ from elmtex_batch.reasons import Code
 
 RULING, LONG = 3.0, 18.0
 """Units up to which a stroke is thin, and from which it is too long for one of a letter."""
+FORMS = 15
+"""Levels of forms within forms that are looked into."""
 _NEEDS_PASSWORD = {pdfium_c.FPDF_ERR_PASSWORD, pdfium_c.FPDF_ERR_SECURITY}
 
 
@@ -84,9 +86,9 @@ def _size(item: Any) -> tuple[float, float]:
     return right.value - left.value, top.value - bottom.value
 
 
-def page_objects(page: pdfium.PdfPage, depth: int = 15) -> Objects:
-    """Everything on a page and in its forms, which are there themselves too, `depth` levels deep."""
-    return _objects(pdfium_c.FPDFPage_CountObjects, pdfium_c.FPDFPage_GetObject, page.raw, depth)
+def page_objects(page: pdfium.PdfPage) -> Objects:
+    """Everything on a page and in its forms, which are there themselves too, `FORMS` levels deep."""
+    return _objects(pdfium_c.FPDFPage_CountObjects, pdfium_c.FPDFPage_GetObject, page.raw, FORMS)
 
 
 def _objects(count: Callable[..., int], get: Callable[..., Any], parent: Any, depth: int) -> list[tuple[int, Any]]:

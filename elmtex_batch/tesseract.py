@@ -23,7 +23,7 @@ def serve(load: Callable[[str, str], Read], questions: BinaryIO, answers: Binary
     """Answers until the asking process is gone.
 
     `load` prepares the engine for a folder of language data and languages joined by `+`; it and what it returns raise a
-    RuntimeError where Tesseract fails. A page that takes too long ends this process, by the kernel's alarm.
+    RuntimeError where Tesseract fails.
     """
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (most, most))  # the parent's was for one page
@@ -37,7 +37,7 @@ def serve(load: Callable[[str, str], Read], questions: BinaryIO, answers: Binary
 def _answer(load: Callable[[str, str], Read], loaded: dict[tuple[str, str], Read], content: bytes) -> bytes:
     head, _, pixels = content.partition(b"\n")
     folder, languages, columns, rows, dpi, seconds = json.loads(head)
-    signal.alarm(round(seconds) + 1)
+    signal.alarm(round(seconds) + 1)  # the parent gives up before: this is for when it is gone
     try:
         if (folder, languages) not in loaded:
             loaded[folder, languages] = load(folder, languages)

@@ -12,6 +12,7 @@ SMALL = 0.6
 """Words lower than this share of the usual height (superscripts, dashes, commas) look for a line of others first."""
 NEIGHBOURS = 8
 """Lines above and below that are considered for a word; bounds the work on a page of very many words."""
+_MIDDLE = attrgetter("middle")
 
 
 @dataclass(slots=True)
@@ -32,9 +33,6 @@ class _Line:
         self.middle = (self.middle * count + middle) / (count + 1)
         self.height = (self.height * count + height) / (count + 1)
         self.members.append(index)
-
-
-_MIDDLE = attrgetter("middle")
 
 
 def lines_of(boxes: Boxes) -> list[list[int]]:

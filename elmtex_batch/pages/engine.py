@@ -6,7 +6,6 @@ A page that hangs or crashes the engine costs that page, and a new engine for th
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 from functools import cache
@@ -46,10 +45,9 @@ class Engine:
         except SilentError:
             self.stop()
             raise PageProblem(Code.OCR_TIMEOUT) from None
-        except GoneError as gone:
+        except GoneError:
             self.stop()
-            timed_out = gone.status == -signal.SIGALRM
-            raise PageProblem(Code.OCR_TIMEOUT if timed_out else Code.OCR_FAILED) from None
+            raise PageProblem(Code.OCR_FAILED) from None
         if kind != WORDS:
             raise PageProblem(Code.OCR_FAILED)
         return content.decode()

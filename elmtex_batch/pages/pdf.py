@@ -95,9 +95,9 @@ def _objects(count: Callable[..., int], get: Callable[..., Any], parent: Any, de
     # pypdfium2's own objects cost more than what is asked of them here: a page may have a text object for each letter.
     items = list(map(get, repeat(parent), range(count(parent))))
     objects = list(zip(map(pdfium_c.FPDFPageObj_GetType, items), items, strict=True))
-    forms = [item for kind, item in objects if kind == pdfium_c.FPDF_PAGEOBJ_FORM] if depth > 1 else []
-    inner = (_objects(pdfium_c.FPDFFormObj_CountObjects, pdfium_c.FPDFFormObj_GetObject, f, depth - 1) for f in forms)
-    return sum(inner, objects)
+    for form in [item for kind, item in objects if kind == pdfium_c.FPDF_PAGEOBJ_FORM] if depth > 1 else []:
+        objects += _objects(pdfium_c.FPDFFormObj_CountObjects, pdfium_c.FPDFFormObj_GetObject, form, depth - 1)
+    return objects
 
 
 def render(page: pdfium.PdfPage, user_unit: float, max_megapixels: float, dpi: float) -> Raster:
